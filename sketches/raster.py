@@ -67,7 +67,8 @@ def draw(points: npt.NDArray[np.float32], lengths: Sequence[int], spec: RasterSp
     fixed = np.rint((points * zoom - 0.5) * (1 << _SHIFT)).astype(np.int32)
     lines, start = [], 0
     for length in lengths:
-        lines.append(fixed[start : start + length])
+        line = fixed[start : start + length]
+        lines.append(line if length > 1 else line.repeat(2, axis=0))  # OpenCV draws no line of one point: a dot is two
         start += length
     canvas = np.zeros((spec.size * zoom, spec.size * zoom), np.uint8)
     thickness = max(1, round(spec.line_width * zoom * width_factor))

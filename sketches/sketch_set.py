@@ -1,6 +1,6 @@
 """Many sketches in a few flat arrays: quick to slice, to share between processes and to store."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +68,11 @@ class SketchSet:
 
     def label(self, row: int) -> str:
         return self.classes[self.labels[row]]
+
+    def class_indices(self, classes: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Each sketch's class as an index (N,) into another list of classes; -1 where that list lacks it."""
+        index = {name: number for number, name in enumerate(classes)}
+        return np.array([index.get(name, -1) for name in self.classes], np.int64)[self.labels]
 
     def strokes(self, row: int) -> Strokes:
         first, last = self.sketch_starts[row], self.sketch_starts[row + 1]

@@ -1,0 +1,127 @@
+"""`python -m nets train` and `python -m nets evaluate`."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
+from nets.classify import classifier_report
+from nets.encoder import Encoder
+from nets.recipe import RECIPES
+from nets.registry import NETS
+from nets.train import Run, TrainingError, train
+from sketches.errors import SketchError
+from sketches.folder import read_class_list, read_folder
+from sketches.protocol import PROTOCOLS
+from sketches.sketch_set import SketchSet
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m nets", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    training = commands.add_parser("train", help="train a net and write its checkpoint; resumes by itself")
+    training.add_argument("--net", choices=NETS, default="trazonet")
+    training.add_argument("--recipe", choices=RECIPES, default="best")
+    training.add_argument("--out", type=Path, required=True, metavar="FILE", help="ARCHITECTURE.TAG.safetensors")
+    _add_data(training)
+    training.add_argument("--size", type=int, help="raster size in pixels (default: the recipe's)")
+    training.add_argument("--epochs", type=int, help="default: the recipe's")
+    training.add_argument("--iterations", type=int, help="length in batches, instead of epochs")
+    training.add_argument("--batch-size", type=int)
+    training.add_argument("--learning-rate", type=float)
+    training.add_argument("--patience", type=int, help="epochs without a better validation accuracy before stopping")
+    training.add_argument("--seed", type=int, default=0)
+    training.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    training.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
+    training.add_argument("--workers", type=int, default=min(8, max(1, (os.cpu_count() or 2) - 1)))
+    training.add_argument("--work", type=Path, default=Path("runs"), help="folder for unfinished state and cached rasters")
+
+    evaluation = commands.add_parser("evaluate", help="accuracy, top-3 and loss on train and test drawings")
+    evaluation.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name")
+    _add_data(evaluation)
+
+    args = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        result = _train(args) if args.command == "train" else _evaluate(args)
+    except (SketchError, CheckpointError, TrainingError, ValueError) as error:
+        print(f"nets: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(result))
+    return 0
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson files")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--protocol", choices=PROTOCOLS)
+    group.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line (default: all in DIR)")
+    parser.add_argument("--per-class", type=int, metavar="N", help="the first N drawings of each class")
+
+
+def _drawings(args: argparse.Namespace) -> dict[str, SketchSet]:
+    """The drawings asked for: train and test by a protocol, or one lot from the folder."""
+    if args.protocol:
+        protocol = PROTOCOLS[args.protocol]
+        return {"train": protocol.train(args.data), "test": protocol.test(args.data)}
+    classes = read_class_list(args.classes) if args.classes else None
+    return {"train": read_folder(args.data, classes, args.per_class)}
+
+
+def _train(args: argparse.Namespace) -> dict[str, Any]:
+    recipe = RECIPES[args.recipe]
+    changes = ("epochs", "iterations", "batch_size", "learning_rate", "patience")
+    recipe = replace(recipe, **{name: getattr(args, name) for name in changes if getattr(args, name) is not None})
+    if args.size:
+        # The drawing keeps its proportions: border and line grow with the raster.
+        zoom = args.size / recipe.raster.size
+        raster = recipe.raster
+        recipe = replace(
+            recipe,
+            raster=replace(raster, size=args.size, padding=raster.padding * zoom, line_width=raster.line_width * zoom),
+        )
+    run = Run(
+        net=args.net,
+        recipe=recipe,
+        protocol=args.protocol or "all drawings of a folder",
+        seed=args.seed,
+        work=args.work,
+        device=args.device,
+        precision=_precision(args.precision, args.device),
+        workers=args.workers,
+    )
+    config = train(run, _drawings(args)["train"], args.out)
+    return {"checkpoint": str(args.out), **{k: v for k, v in config.training.items() if k not in ("recipe", "history")}}
+
+
+def _precision(asked: str, device: str) -> str:
+    """bfloat16 where the hardware multiplies it faster than float32."""
+    if asked != "auto":
+        return asked
+    if device.startswith("cuda"):
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    return "bfloat16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "float32"
+
+
+def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
+    encoder = Encoder(find_checkpoint(args.checkpoint))
+    parts = {}
+    for part, sketches in _drawings(args).items():
+        unknown = sorted(set(sketches.classes) - set(encoder.config.classes))
+        if unknown:
+            raise CheckpointError(f"{encoder.name} has no class {unknown[0]!r} ({len(unknown)} unknown): no accuracy to measure")
+        labels = sketches.class_indices(encoder.config.classes)
+        parts[part] = asdict(classifier_report(encoder.encode(sketches, part)[1], labels))
+    return {"checkpoint": encoder.name, **parts}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""Augmentation on strokes: each drawing is drawn anew every time, as another hurried person might have.
+
+Deforming strokes before they are rendered beats warping the raster: lines keep their width, and strokes can
+be shifted against each other or left out.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sketches.raster import Raster, RasterSpec, draw
+from sketches.sketch import Stroke
+
+FLIP = 0.5  # probability of a mirror image
+ROTATION = 10.0  # degrees, standard deviation
+STRETCH = 0.12  # log ratio of width to height, standard deviation
+SHEAR = 0.10  # standard deviation
+WAVE = 0.025  # amplitude of a smooth deformation, in drawing sizes
+STROKE_SHIFT = 0.012  # each stroke moved by this, in drawing sizes, standard deviation
+DROP = 0.25  # probability that a drawing loses strokes; each goes with DROP_EACH, half the ink stays
+DROP_EACH = 0.2
+UNFINISHED = 0.10  # probability that the drawing stops before its end
+WIDTHS = (0.67, 1.0, 1.0, 1.33, 1.67)  # of the pen
+SHRINK = 0.15  # at most this much smaller than the padding allows, and shifted as far as that leaves room
+
+
+def augmented(strokes: Sequence[Stroke], spec: RasterSpec, rng: np.random.Generator) -> Raster:
+    """One random variant of the drawing, as a raster of the spec (size, size)."""
+    strokes = _leave_out(strokes, rng)
+    lengths = [len(stroke) for stroke in strokes]
+    points = np.concatenate(strokes).astype(np.float64)  # (P, 2)
+    low, high = points.min(axis=0), points.max(axis=0)
+    unit = (points - (low + high) / 2) / max((high - low).max(), 1e-6)  # within -0.5..0.5
+
+    unit += np.repeat(rng.normal(0, STROKE_SHIFT, (len(lengths), 2)), lengths, axis=0)
+    unit += WAVE * rng.random() * np.sin(unit @ rng.normal(0, 5, (2, 2)) + rng.uniform(0, 2 * np.pi, 2))
+    unit = unit @ _affine(rng).T
+
+    low, high = unit.min(axis=0), unit.max(axis=0)
+    room = spec.size - 2 * spec.padding
+    scale = room * (1 - SHRINK * rng.random()) / max((high - low).max(), 1e-6)
+    slack = (room - (high - low) * scale) / 2
+    centre = spec.size / 2 + np.clip(rng.normal(0, 0.03 * spec.size, 2), -slack, slack)
+    pixels = (unit - (low + high) / 2) * scale + centre
+    return draw(pixels.astype(np.float32), lengths, spec, width_factor=WIDTHS[rng.integers(len(WIDTHS))])
+
+
+def _leave_out(strokes: Sequence[Stroke], rng: np.random.Generator) -> Sequence[Stroke]:
+    if rng.random() < UNFINISHED:
+        total = sum(map(len, strokes))
+        keep = max(2, round(total * rng.uniform(0.6, 1.0)))
+        kept: list[Stroke] = []
+        for stroke in strokes:
+            kept.append(stroke[:keep])
+            keep -= len(stroke)
+            if keep <= 0:
+                break
+        strokes = kept
+    if len(strokes) > 2 and rng.random() < DROP:
+        stay = rng.random(len(strokes)) >= DROP_EACH
+        if sum(len(s) for s, k in zip(strokes, stay, strict=True) if k) * 2 >= sum(map(len, strokes)):
+            strokes = [s for s, k in zip(strokes, stay, strict=True) if k]
+    return strokes
+
+
+def _affine(rng: np.random.Generator) -> np.ndarray:
+    angle = np.deg2rad(rng.normal(0, ROTATION))
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    stretch = np.exp(rng.normal(0, STRETCH) / 2)
+    mirror = -1.0 if rng.random() < FLIP else 1.0
+    return turn @ np.array([[1.0, rng.normal(0, SHEAR)], [0.0, 1.0]]) @ np.diag([mirror * stretch, 1 / stretch])

@@ -1,0 +1,109 @@
+"""A checkpoint: one safetensors file that holds the weights and, in its header, everything needed to use them.
+
+Nothing is ever unpickled: a checkpoint from a stranger can be wrong, but it cannot run code.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sketches.raster import RasterSpec
+
+SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
+DEFAULT = "trazonet.qd345"
+FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is missing, damaged or does not fit; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """All of a checkpoint but its weights.
+
+    net       architecture, a name of the registry
+    classes   class names, in the order of the logits
+    raster    the only raster this net may be shown
+    training  how it was made: recipe, protocol, seed, data, cost, history (free-form JSON)
+    metrics   what was measured when it was made (free-form JSON)
+    """
+
+    net: str
+    classes: tuple[str, ...]
+    raster: RasterSpec
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(path: Path, config: CheckpointConfig, weights: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint by atomic rename. Matrices are stored in float16, vectors (BatchNorm) stay float32."""
+    stored = {
+        name: tensor.detach().cpu().to(torch.float16 if tensor.is_floating_point() and tensor.ndim > 1 else tensor.dtype)
+        for name, tensor in weights.items()
+    }
+    header = {"trazo": json.dumps({"format": FORMAT, **asdict(config)})}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(path.name + ".tmp")
+    save_file({name: tensor.contiguous() for name, tensor in stored.items()}, unfinished, metadata=header)
+    os.replace(unfinished, path)
+
+
+def load_checkpoint(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
+    """The config and the weights in float32. Raises CheckpointError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get("trazo")
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} cannot be read as a checkpoint ({error}); train or copy it again") from error
+    if header is None:
+        raise CheckpointError(f"{path} holds weights but no Trazo config; `python -m nets train` writes both")
+    try:
+        record = json.loads(header)
+        if record["format"] != FORMAT:
+            raise CheckpointError(f"{path} has checkpoint format {record['format']}; this version reads {FORMAT}")
+        config = CheckpointConfig(
+            net=record["net"],
+            classes=tuple(record["classes"]),
+            raster=RasterSpec(**record["raster"]),
+            training=record["training"],
+            metrics=record["metrics"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path} has a damaged config ({error}); train or copy it again") from error
+    floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+    return config, floats
+
+
+def find_checkpoint(name: str = DEFAULT) -> Path:
+    """The file of a checkpoint given as a path or as the name of a shipped one. Raises CheckpointError."""
+    for path in (Path(name), SHIPPED / f"{name}.safetensors"):
+        if path.is_file():
+            return path
+    shipped = sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+    raise CheckpointError(
+        f"no checkpoint {name!r}: it is neither a file nor a shipped name ({', '.join(shipped) or 'none is shipped'})"
+    )
+
+
+def checkpoint_name(path: Path) -> str:
+    """`architecture.tag`, as the file is called."""
+    return path.name.removesuffix(".safetensors")
+
+
+def sha256_of(path: Path) -> str:
+    """The hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,71 @@
+"""Training recipes: every choice of a training run, frozen and stored in the checkpoint it makes."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import nn
+
+from sketches.raster import REPORT_RASTER, RasterSpec
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    epochs, iterations    length; iterations win where both are given
+    optimizer             "adamw" on a one-cycle schedule (Smith 2018), or "adam" at a constant rate
+    augment               draw every drawing anew each time (nets/augment.py), or always the same way
+    ema                   decay of the weight average that is validated and kept; 0 keeps the last weights
+    validation_per_class  drawings taken out of train to choose the epoch by; 0 keeps the last epoch
+    patience              stop after this many epochs without a better validation accuracy
+    report_init           truncated normal weights (0.01 in convolutions, 0.02 in fully connected layers)
+    subtract_mean         subtract the mean training raster from every input
+    """
+
+    name: str
+    raster: RasterSpec = field(default_factory=RasterSpec)
+    epochs: int = 16
+    iterations: int | None = None
+    batch_size: int = 128
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.1
+    augment: bool = True
+    ema: float = 0.998
+    validation_per_class: int = 10
+    patience: int = 6
+    report_init: bool = False
+    subtract_mean: bool = False
+
+
+BEST = Recipe("best")
+
+# The 2018 ConvSketch report: Adam 1e-4, 10,000 iterations of batch 10, mean image subtracted, no augmentation.
+REPORT = Recipe(
+    "report",
+    raster=REPORT_RASTER,
+    iterations=10_000,
+    batch_size=10,
+    optimizer="adam",
+    learning_rate=1e-4,
+    weight_decay=0.0,
+    label_smoothing=0.0,
+    augment=False,
+    ema=0.0,
+    validation_per_class=0,
+    report_init=True,
+    subtract_mean=True,
+)
+
+RECIPES = {recipe.name: recipe for recipe in (BEST, REPORT)}
+
+
+def initialise_as_report(net: nn.Module) -> None:
+    """The report's initial weights: N(0, 0.01) convolutions, N(0, 0.02) fully connected, cut at two deviations."""
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            deviation = 0.01 if isinstance(layer, nn.Conv2d) else 0.02
+            nn.init.trunc_normal_(layer.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

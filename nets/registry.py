@@ -1,0 +1,22 @@
+"""The architectures by name: what `--net` and a checkpoint may say."""
+
+from torch import nn
+
+from nets.sknet import SkNet
+from nets.skresnet import SkResNet
+from nets.trazonet import TrazoNet
+
+NETS: dict[str, type[SkNet] | type[SkResNet] | type[TrazoNet]] = {
+    "sknet": SkNet,
+    "skresnet": SkResNet,
+    "trazonet": TrazoNet,
+}
+
+
+def build_net(name: str, classes: int, size: int) -> nn.Module:
+    """A fresh net for rasters of size x size. Raises ValueError for an unknown name or a size it cannot take."""
+    if name not in NETS:
+        raise ValueError(f"there is no net {name!r}; choose one of {', '.join(NETS)}")
+    if size % 16:
+        raise ValueError(f"the nets halve a raster four times: its size must be a multiple of 16, not {size}")
+    return NETS[name](classes, size)
