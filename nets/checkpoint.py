@@ -55,6 +55,7 @@ def save_checkpoint(path: Path, config: CheckpointConfig, weights: Mapping[str, 
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")
     save_file({name: tensor.contiguous() for name, tensor in stored.items()}, unfinished, metadata=header)
+    unfinished.chmod(0o644)  # safetensors makes it private; a checkpoint is there to be served and shared
     os.replace(unfinished, path)
 
 

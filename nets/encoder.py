@@ -27,15 +27,15 @@ class Encoder:
     config         the checkpoint's: raster, classes, training record
     """
 
-    def __init__(self, path: Path, device: str | None = None) -> None:
-        """Load a checkpoint file. Raises CheckpointError where net and weights do not belong together."""
+    def __init__(self, path: Path, device: str | None = None, name: str | None = None) -> None:
+        """Load a checkpoint file, called as the file is unless `name` says otherwise. Raises CheckpointError where net and weights do not belong together."""
         config, weights = load_checkpoint(path)
         try:
             net = build_net(config.net, len(config.classes), config.raster.size)
             net.load_state_dict(weights)
         except (ValueError, RuntimeError) as error:
             raise CheckpointError(f"{path}: the weights are not those of a {config.net} ({error})") from error
-        self.name = checkpoint_name(path)
+        self.name = name or checkpoint_name(path)
         self.path = path
         self.sha256 = sha256_of(path)
         self.config: CheckpointConfig = config

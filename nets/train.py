@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from nets.batches import Shuffled, TrainingRasters, loader
@@ -86,7 +86,8 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
     if recipe.subtract_mean:
         _measure_mean(net, cached_rasters(training, recipe.raster, run.work))
     net = net.to(run.device, memory_format=torch.channels_last)
-    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True) if recipe.ema else None
+    averaging = _moving_average(recipe.ema)
+    average = AveragedModel(net, multi_avg_fn=averaging, use_buffers=True) if recipe.ema else None
     optimizer, schedule = _optimizer(net, recipe, total)
 
     progress = Progress()
@@ -175,6 +176,21 @@ def _optimizer(
     groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     adamw = torch.optim.AdamW(groups, recipe.learning_rate)
     return adamw, torch.optim.lr_scheduler.OneCycleLR(adamw, recipe.learning_rate, total_steps=total, pct_start=0.2)
+
+
+def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Exponential moving average whose decay grows from 0.1, so that the initial weights are soon forgotten."""
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], values: list[Tensor], count: Tensor | int) -> None:
+        n = int(count)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, values, weight)
+        else:  # BatchNorm's count of batches
+            torch._foreach_copy_(averages, values)
+
+    return update
 
 
 def _measure_mean(net: nn.Module, rasters: npt.NDArray[np.uint8]) -> None:

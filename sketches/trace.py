@@ -1,0 +1,86 @@
+"""From a picture's pixels back to strokes, so that a picture is drawn by the same rasteriser as everything else.
+
+Ink is found against uneven light, thinned to lines one pixel wide (Zhang & Suen 1984, in scikit-image), and neighbouring
+pixels of these become two-point strokes. The width of the pen is lost on purpose: the rasteriser gives it the trained one.
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from skimage.morphology import skeletonize
+
+from sketches.errors import PictureError
+from sketches.picture import Grey
+from sketches.sketch import Strokes
+
+WORKING_SIDE = 256  # the drawing's longest side while it is thinned
+MIN_CONTRAST = 24  # of 255, between ink and paper
+SPECK = 0.004  # spots smaller than this part of all ink are dust
+
+
+def trace(picture: Grey) -> Strokes:
+    """The drawing in a picture, as strokes in the pixels of a 256-pixel box. Raises PictureError where none is seen."""
+    ink = _thin(_cropped(_ink(picture)))
+    return _segments(ink)
+
+
+def _ink(picture: Grey) -> npt.NDArray[np.uint8]:
+    """255 where there is ink, 0 on paper."""
+    border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    if np.median(border) < 128:
+        picture = cv2.bitwise_not(picture)
+    # The paper is what remains when everything narrower than a fifth of the picture is closed away.
+    reach = max(picture.shape) // 5 | 1
+    small = cv2.resize(picture, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA) if reach > 15 else picture
+    kernel = np.ones((max(3, reach // 4 if small is not picture else reach),) * 2, np.uint8)
+    paper = cv2.blur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel), (5, 5))
+    paper = cv2.resize(paper, picture.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    darkness = cv2.subtract(paper, picture)
+    if darkness.max() < MIN_CONTRAST:
+        raise PictureError("no drawing stands out from the paper: use a darker pen or more light")
+    threshold, ink = cv2.threshold(darkness, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    if threshold < MIN_CONTRAST / 2:
+        _, ink = cv2.threshold(darkness, MIN_CONTRAST / 2, 255, cv2.THRESH_BINARY)
+    return ink.astype(np.uint8)
+
+
+def _cropped(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The ink without specks, cropped and scaled to the working side."""
+    count, spots, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA]
+    keep = areas >= SPECK * areas[1:].sum()
+    keep[0] = False
+    ink = np.where(keep[spots], 255, 0).astype(np.uint8)
+    x, y, width, height = cv2.boundingRect(ink)
+    if max(width, height) < 2:
+        raise PictureError("the picture shows a single dot: draw something with an extent")
+    ink = ink[y : y + height, x : x + width]
+    scale = WORKING_SIDE / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    # A border, so that ink at the edge is thinned like any other.
+    return cv2.copyMakeBorder(cv2.resize(ink, size, interpolation=interpolation), 2, 2, 2, 2, cv2.BORDER_CONSTANT)
+
+
+def _thin(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    # Smoothed first: a rough edge grows spurs when it is thinned.
+    lines: npt.NDArray[np.bool_] = skeletonize(cv2.GaussianBlur(ink, (3, 3), 0) > 96)
+    if not lines.any():
+        raise PictureError("no line is left of the drawing: use a thicker pen or a larger picture")
+    return lines
+
+
+def _segments(lines: npt.NDArray[np.bool_]) -> Strokes:
+    """A two-point stroke for each pair of neighbouring pixels, a one-point stroke for a pixel on its own."""
+    number = np.full(lines.shape, -1)
+    ys, xs = np.nonzero(lines)
+    number[ys, xs] = np.arange(len(xs))
+    points = np.stack((xs, ys), axis=1).astype(np.float32)  # (P, 2)
+    padded = np.pad(number, 1, constant_values=-1)
+    pairs = []
+    for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        neighbour = padded[1 + ys + dy, 1 + xs + dx]
+        pairs.append(np.stack((np.flatnonzero(neighbour >= 0), neighbour[neighbour >= 0]), axis=1))
+    joined = np.concatenate(pairs)  # (S, 2)
+    alone = np.setdiff1d(np.arange(len(points)), joined)
+    return (*points[joined], *(points[row : row + 1] for row in alone))
