@@ -1,0 +1,87 @@
+"""`python -m evaluation map`: exact leave-one-out mAP, its interval, and the table of classes."""
+
+import argparse
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.leave_one_out import EvaluationError, LeaveOneOut, leave_one_out
+from evaluation.subject import Subject, of_drawings, of_file, of_gallery
+from indexer.snapshot import SnapshotError
+from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
+from nets.encoder import Encoder
+from sketches.errors import SketchError
+from sketches.folder import read_class_list, read_folder
+from sketches.protocol import PROTOCOLS
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    measuring = commands.add_parser("map", help="exact leave-one-out mAP")
+    subject = measuring.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--gallery", type=Path, metavar="G", help="the current snapshot of a gallery, as it is served")
+    subject.add_argument("--data", type=Path, metavar="DIR", help="folder of <class>.ndjson, embedded by --checkpoint")
+    subject.add_argument("--embeddings", type=Path, metavar="FILE.npz", help="arrays `embeddings` and `labels`")
+    measuring.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name, with --data")
+    choice = measuring.add_mutually_exclusive_group()
+    choice.add_argument("--protocol", choices=PROTOCOLS, help="the test drawings of a protocol, with --data")
+    choice.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line, with --data")
+    measuring.add_argument("--per-class", type=int, metavar="N", help="the first N drawings of each class, with --data")
+
+    args = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    started = time.monotonic()
+    try:
+        measured = _subject(args)
+        result = leave_one_out(measured.embeddings, measured.labels, measured.ids, measured.classes)
+    except (SketchError, CheckpointError, SnapshotError, EvaluationError) as error:
+        print(f"evaluation: {error}", file=sys.stderr)
+        return 2
+    _print_classes(result)
+    low, high = result.interval()
+    print(
+        json.dumps(
+            {
+                "map": result.map,
+                "map_interval": [low, high],
+                "map_macro": result.macro_map,
+                **measured.classifier,
+                "queries": result.queries,
+                "lone_queries": result.lone,
+                "classes": len(result.classes),
+                "seconds": round(time.monotonic() - started, 2),
+                "protocol": args.protocol,
+                **measured.source,
+            }
+        )
+    )
+    return 0
+
+
+def _subject(args: argparse.Namespace) -> Subject:
+    if args.embeddings:
+        return of_file(args.embeddings)
+    if args.gallery:
+        return of_gallery(args.gallery)
+    encoder = Encoder(find_checkpoint(args.checkpoint))
+    if args.protocol:
+        return of_drawings(encoder, PROTOCOLS[args.protocol].test(args.data))
+    classes = read_class_list(args.classes) if args.classes else None
+    return of_drawings(encoder, read_folder(args.data, classes, args.per_class))
+
+
+def _print_classes(result: LeaveOneOut) -> None:
+    """Worst first: these are the classes one can learn from."""
+    counts = np.bincount(result.labels, minlength=len(result.classes))
+    print(f"{'mAP':>7}  {'drawings':>8}  class")
+    for label in np.argsort(result.by_class):
+        print(f"{result.by_class[label]:7.4f}  {counts[label]:8d}  {result.classes[label]}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
