@@ -1,0 +1,224 @@
+"""The HTTP server: routes and error mapping, nothing else. `python server.py --gallery G` starts it."""
+
+import argparse
+import logging
+import os
+import sys
+from http import HTTPStatus
+from pathlib import Path
+
+import torch
+import waitress
+from flask import Flask, Response, jsonify, request
+from pydantic import ValidationError
+from spectree import Response as Answers
+from spectree import SpecTree
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
+
+from indexer.snapshot import SnapshotError
+from search.engine import SearchEngine
+from search.results import Results, SearchError, UnknownSketch
+from sketches.errors import DamagedSketch, PictureError, SketchError
+from sketches.sketch import as_drawing, as_strokes
+from sketches.svg import write_svg
+from web.schemas import (
+    ClassAnswer,
+    ClassesAnswer,
+    FieldError,
+    HitAnswer,
+    Problem,
+    SearchAnswer,
+    SimilarQuery,
+    SketchAnswer,
+    StrokesQuery,
+    UploadQuery,
+)
+
+log = logging.getLogger(__name__)
+
+MAX_UPLOAD = 16 << 20  # bytes of a picture
+MAX_JSON = 2 << 20  # bytes of strokes: the longest drawing that is read takes about half of this
+# Beyond this the socket is closed on the sender; up to it, a body is read to answer it with a problem.
+MAX_BODY = 256 << 20
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class InvalidRequest(Exception):
+    """A request that does not follow its schema."""
+
+    def __init__(self, errors: list[FieldError]) -> None:
+        super().__init__(errors[0].message)
+        self.errors = errors
+
+
+def create_app(engine: SearchEngine) -> Flask:
+    """The application around one search engine."""
+    app = Flask(__name__, static_folder="web/static", static_url_path="/static")
+    app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    api = SpecTree(
+        "flask", mode="strict", path="openapi", title="Trazo", version="1", before=_refuse_invalid, validation_error_model=Problem
+    )
+
+    @app.get("/")
+    def page() -> Response:
+        return app.send_static_file("index.html")
+
+    @app.post("/api/search")
+    @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_413=Problem, HTTP_415=Problem))
+    def search(json: StrokesQuery, form: UploadQuery) -> Response:
+        """The sketches nearest to a drawing, sent as JSON strokes or as a multipart picture or SVG file."""
+        query = json or form
+        drawing = as_strokes(json.strokes) if json else form.file.read()
+        return _answer(engine.similar(drawing, query.k, query.classes))
+
+    @app.get("/api/sketches/<key>")
+    @api.validate(resp=Answers(HTTP_200=SketchAnswer, HTTP_404=Problem))
+    def sketch(key: str) -> Response:
+        """A sketch of the gallery: its class and strokes."""
+        found = engine.sketch(_id(key))
+        return jsonify(SketchAnswer(id=str(found.id), label=found.label, strokes=as_drawing(found.strokes)).model_dump())
+
+    @app.get("/api/sketches/<key>.svg")
+    @api.validate(resp=Answers("HTTP_200", HTTP_404=Problem))
+    def thumbnail(key: str) -> Response:
+        """A sketch of the gallery as an SVG."""
+        svg = Response(write_svg(engine.sketch(_id(key)).strokes), mimetype="image/svg+xml")
+        svg.cache_control.max_age = 3600
+        return svg
+
+    @app.get("/api/sketches/<key>/similar")
+    @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_404=Problem))
+    def similar(key: str, query: SimilarQuery) -> Response:
+        """The sketches nearest to one of the gallery, which itself is left out."""
+        return _answer(engine.similar_to_id(_id(key), query.k, query.classes))
+
+    @app.get("/api/classes")
+    @api.validate(resp=Answers(HTTP_200=ClassesAnswer))
+    def classes() -> Response:
+        """The classes of the gallery, with counts."""
+        counts = [ClassAnswer(label=label, sketches=count) for label, count in sorted(engine.classes().items())]
+        return jsonify(ClassesAnswer(snapshot=engine.snapshot.name, classes=counts).model_dump())
+
+    @app.get("/healthz")
+    def healthz() -> Response:
+        return jsonify(status="ok")
+
+    @app.get("/readyz")
+    def readyz() -> Response:
+        return jsonify(status="ready", snapshot=engine.snapshot.name, sketches=len(engine.snapshot.sketches))
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return jsonify(api.spec)
+
+    app.before_request(_limit_body)
+    app.after_request(_add_headers)
+    app.register_error_handler(Exception, _problem)
+    return app
+
+
+def _answer(results: Results) -> Response:
+    hits = [HitAnswer(id=str(hit.id), label=hit.label, distance=hit.distance, rank=hit.rank) for hit in results.hits]
+    answer = jsonify(SearchAnswer(snapshot=results.snapshot, took_ms=round(results.took_ms, 3), hits=hits).model_dump())
+    answer.headers["Server-Timing"] = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in results.stages.items())
+    return answer
+
+
+def _id(text: str) -> int:
+    """An id from a path: a string there and in JSON, since JavaScript's numbers end at 53 bits."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 20):
+        raise UnknownSketch(f"{text[:40]!r} is not an id: ids are decimal numbers", field="id")
+    return int(text)
+
+
+def _limit_body() -> None:
+    if request.method == "POST":
+        if request.mimetype not in ("application/json", "multipart/form-data"):
+            raise UnsupportedMediaType("send application/json with `strokes`, or multipart/form-data with a `file`")
+        if request.mimetype == "application/json":
+            request.max_content_length = MAX_JSON
+            if request.get_json(silent=True) is None:
+                raise InvalidRequest([FieldError(field="body", message="the body is not JSON")])
+
+
+def _refuse_invalid(req: object, resp: object, error: ValidationError | None, instance: object, adapter: object) -> None:
+    """Spectree calls this between validation and route."""
+    if error is not None:
+        raise InvalidRequest(
+            [
+                FieldError(field=".".join(map(str, one["loc"])) or "body", message=one["msg"])
+                for one in error.errors(include_input=False, include_context=False, include_url=False)
+            ]
+        )
+
+
+def _problem(error: Exception) -> Response:
+    """Every failure as a JSON problem that says which field is at fault and what to do."""
+    status, errors = HTTPStatus.UNPROCESSABLE_ENTITY, [FieldError(field=_field(error), message=str(error))]
+    if isinstance(error, InvalidRequest):
+        errors = error.errors
+    elif isinstance(error, UnknownSketch):
+        status = HTTPStatus.NOT_FOUND
+    elif isinstance(error, RequestEntityTooLarge):
+        limit = MAX_JSON if request.mimetype == "application/json" else MAX_UPLOAD
+        message = f"the body is too large: at most {limit >> 20} MB are read; send fewer points or a smaller picture"
+        status, errors = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, [FieldError(field="body", message=message)]
+    elif isinstance(error, HTTPException):
+        status, errors = HTTPStatus(error.code or 500), [FieldError(field="request", message=error.description or error.name)]
+    elif not isinstance(error, SketchError | SearchError):
+        log.error("unexpected failure of %s %s", request.method, request.path, exc_info=error)
+        message = "something went wrong here; the server's log has the details"
+        status, errors = HTTPStatus.INTERNAL_SERVER_ERROR, [FieldError(field="server", message=message)]
+    problem = Problem(title=status.phrase, status=status, detail=f"{errors[0].field}: {errors[0].message}", errors=errors)
+    answer = jsonify(problem.model_dump())
+    answer.status_code = status
+    answer.content_type = "application/problem+json"
+    return answer
+
+
+def _field(error: Exception) -> str:
+    if isinstance(error, DamagedSketch | SearchError):
+        return error.field
+    return "file" if isinstance(error, PictureError) else "request"
+
+
+def _add_headers(answer: Response) -> Response:
+    answer.headers.extend(HEADERS)
+    return answer
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python server.py", description=__doc__)
+    parser.add_argument("--gallery", type=Path, required=True, metavar="G", help="a gallery's folder")
+    parser.add_argument("--host", default="127.0.0.1", help="default: this machine only; 0.0.0.0 for everyone")
+    parser.add_argument("--port", type=int, default=8000)
+    args = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    threads = int(os.environ.get("TRAZO_THREADS", "4"))
+    # Requests run side by side; more threads within each would only wait for one another.
+    torch.set_num_threads(1)
+    try:
+        engine = SearchEngine.open(args.gallery)
+        server = waitress.create_server(
+            create_app(engine), host=args.host, port=args.port, threads=threads, max_request_body_size=MAX_BODY
+        )
+    except (SnapshotError, OSError) as error:
+        print(f"server: {error}", file=sys.stderr)
+        return 2
+    count, classes = len(engine.snapshot.sketches), len(engine.classes())
+    print(f"Trazo: {count} drawings of {classes} classes at http://{args.host}:{server.effective_port}", flush=True)
+    server.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

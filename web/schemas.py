@@ -1,0 +1,105 @@
+"""What the HTTP API takes and gives. The OpenAPI document is made of these."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
+from spectree.model_adapter.pydantic_adapter import BaseFile
+
+from search.engine import MAX_K
+from sketches.sketch import MAX_POINTS, MAX_STROKES
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Numbers = Annotated[list[Number], Field(max_length=MAX_POINTS), FailFast()]
+StrokeRows = Annotated[list[Numbers], Field(min_length=2, max_length=3)]
+K = Annotated[int, Field(ge=1, le=MAX_K, description="How many sketches to answer with.")]
+Classes = Annotated[
+    list[str] | None,
+    # In a form or a query string, one value comes as a string of its own.
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    Field(min_length=1, max_length=1_000, description="Only sketches of these classes; default: of any."),
+]
+
+
+class _Input(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class StrokesQuery(_Input):
+    """A drawing as strokes, each `[[x, ...], [y, ...]]`, in any unit; y grows downwards."""
+
+    strokes: Annotated[list[StrokeRows], Field(min_length=1, max_length=MAX_STROKES), FailFast()]
+    k: K = 10
+    classes: Classes = None
+
+
+class UploadQuery(_Input):
+    """A picture (PNG, JPEG, WebP, GIF, BMP) or an SVG, as multipart form data."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    file: BaseFile
+    k: K = 10
+    classes: Classes = None
+
+
+class SimilarQuery(_Input):
+    """Parameters of a search from a sketch of the gallery."""
+
+    k: K = 10
+    classes: Classes = None
+
+
+class HitAnswer(BaseModel):
+    """One sketch found; distance is L2 between embeddings, rank counts from 1."""
+
+    id: str
+    label: str
+    distance: float
+    rank: int
+
+
+class SearchAnswer(BaseModel):
+    """Hits, nearest first, all from one snapshot. The time of each stage is in the header Server-Timing."""
+
+    snapshot: str
+    took_ms: float
+    hits: list[HitAnswer]
+
+
+class SketchAnswer(BaseModel):
+    """One sketch of the gallery."""
+
+    id: str
+    label: str
+    strokes: list[list[list[float]]]
+
+
+class ClassAnswer(BaseModel):
+    """A class of the gallery and how many sketches it has."""
+
+    label: str
+    sketches: int
+
+
+class ClassesAnswer(BaseModel):
+    """All classes of the gallery."""
+
+    snapshot: str
+    classes: list[ClassAnswer]
+
+
+class FieldError(BaseModel):
+    """One thing wrong with a request; `field` is a path such as `strokes.3.0`."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """Why a request failed (RFC 9457, application/problem+json)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = []
