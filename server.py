@@ -65,7 +65,12 @@ def create_app(engine: SearchEngine) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD
     app.json.sort_keys = False  # type: ignore[attr-defined]
     api = SpecTree(
-        "flask", mode="strict", path="openapi", title="Trazo", version="1", before=_refuse_invalid, validation_error_model=Problem
+        "flask",
+        **{"mode": "strict", "path": "openapi", "title": "Trazo", "version": "1"},
+        before=_refuse_invalid,
+        validation_error_model=Problem,
+        naming_strategy=lambda model: model.__name__,
+        nested_naming_strategy=lambda parent, child: child,
     )
 
     @app.get("/")
