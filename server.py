@@ -66,7 +66,10 @@ def create_app(engine: SearchEngine) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     api = SpecTree(
         "flask",
-        **{"mode": "strict", "path": "openapi", "title": "Trazo", "version": "1"},
+        mode="strict",
+        path="openapi",
+        title="Trazo",
+        version="1",
         before=_refuse_invalid,
         validation_error_model=Problem,
         naming_strategy=lambda model: model.__name__,
@@ -155,9 +158,9 @@ def _limit_body() -> None:
                 raise InvalidRequest([FieldError(field="body", message="the body is not JSON")])
 
 
-def _refuse_invalid(req: object, resp: object, error: ValidationError | None, instance: object, adapter: object) -> None:
+def _refuse_invalid(req: object, resp: object, error: Exception | None, instance: object, adapter: object) -> None:
     """Spectree calls this between validation and route."""
-    if error is not None:
+    if isinstance(error, ValidationError):
         raise InvalidRequest(
             [
                 FieldError(field=".".join(map(str, one["loc"])) or "body", message=one["msg"])

@@ -106,9 +106,7 @@ def _ranks(keys: Floats, relevant: npt.NDArray[np.bool_]) -> npt.NDArray[np.int6
     return np.flatnonzero(relevant[np.argsort(keys, kind="stable")]) + 1
 
 
-def _check(
-    embeddings: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], ids: npt.NDArray[np.uint64]
-) -> None:
+def _check(embeddings: npt.NDArray[np.floating], labels: npt.NDArray[np.int64], ids: npt.NDArray[np.uint64]) -> None:
     if embeddings.ndim != 2 or not len(embeddings) == len(labels) == len(ids):
         raise EvaluationError(
             f"embeddings {embeddings.shape}, labels {labels.shape} and ids {ids.shape} do not describe the same drawings"

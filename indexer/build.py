@@ -65,10 +65,7 @@ def build(gallery: Path, sketches: SketchSet, encoder: Encoder, source: Mapping[
             factory=FACTORY,
             source=dict(source),
             build_seconds=round(time.monotonic() - started, 2),
-            versions={
-                **{"torch": torch.__version__, "faiss": faiss.__version__},
-                **{"h5py": h5py.__version__, "numpy": np.__version__},
-            },
+            versions={module.__name__: module.__version__ for module in (torch, faiss, h5py, np)},
             files={name: sha256_of(folder / name) for name in (GALLERY, INDEX, CHECKPOINT)},
         )
         write_manifest(folder, manifest)
@@ -76,7 +73,7 @@ def build(gallery: Path, sketches: SketchSet, encoder: Encoder, source: Mapping[
         open_snapshot(folder)
         name = f"{now:%Y%m%dT%H%M%SZ}-{manifest.files[GALLERY][:8]}"
         folder.chmod(0o755)
-        os.rename(folder, snapshots / name)
+        folder.rename(snapshots / name)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise

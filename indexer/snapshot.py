@@ -1,13 +1,13 @@
 """A gallery on disk: immutable snapshots, and one pointer that names the current one.
 
-    GALLERY/
-    ├── CURRENT                      the name of the current snapshot; replaced by one atomic rename
-    └── snapshots/
-        └── 20261120T101500Z-1f3a9c2e/
-            ├── manifest.json        what this is, and the sha256 of every other file
-            ├── gallery.h5           ids, labels, strokes, embeddings
-            ├── index.faiss          the embeddings, to search
-            └── checkpoint.safetensors   the net that made them: a query must be embedded by the same
+GALLERY/
+├── CURRENT                      the name of the current snapshot; replaced by one atomic rename
+└── snapshots/
+    └── 20261120T101500Z-1f3a9c2e/
+        ├── manifest.json        what this is, and the sha256 of every other file
+        ├── gallery.h5           ids, labels, strokes, embeddings
+        ├── index.faiss          the embeddings, to search
+        └── checkpoint.safetensors   the net that made them: a query must be embedded by the same
 """
 
 import json
@@ -127,7 +127,7 @@ def publish(gallery: Path, name: str) -> None:
     """Make a finished snapshot the current one, by one atomic rename."""
     unfinished = gallery / f"{CURRENT}.{os.getpid()}.tmp"
     unfinished.write_text(name + "\n", "utf-8")
-    os.replace(unfinished, gallery / CURRENT)
+    unfinished.replace(gallery / CURRENT)
 
 
 def write_gallery(path: Path, sketches: SketchSet, embeddings: npt.NDArray[np.float32]) -> None:

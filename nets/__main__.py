@@ -117,7 +117,9 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     for part, sketches in _drawings(args).items():
         unknown = sorted(set(sketches.classes) - set(encoder.config.classes))
         if unknown:
-            raise CheckpointError(f"{encoder.name} has no class {unknown[0]!r} ({len(unknown)} unknown): no accuracy to measure")
+            raise CheckpointError(
+                f"{encoder.name} has no class {unknown[0]!r} ({len(unknown)} unknown): no accuracy to measure"
+            )
         labels = sketches.class_indices(encoder.config.classes)
         parts[part] = asdict(classifier_report(encoder.encode(sketches, part)[1], labels))
     return {"checkpoint": encoder.name, **parts}

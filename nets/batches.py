@@ -1,6 +1,7 @@
 """Training batches: which drawings, in which order, drawn how. All of it follows from the seed."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,10 +43,8 @@ class TrainingRasters(Dataset[Batch]):
 
     def __getitems__(self, keys: list[Key]) -> Batch:
         rows = [row for _, row in keys]
-        if self.plain is not None:
-            rasters = self.plain[rows]
-        else:
-            rasters = np.stack([self._augmented(epoch, row) for epoch, row in keys])
+        plain = self.plain
+        rasters = np.stack([self._augmented(epoch, row) for epoch, row in keys]) if plain is None else plain[rows]
         return torch.from_numpy(rasters).unsqueeze(1), torch.from_numpy(self.sketches.labels[rows])
 
     def _augmented(self, epoch: int, row: int) -> npt.NDArray[np.uint8]:
@@ -66,7 +65,7 @@ def loader(rasters: TrainingRasters, order: Shuffled, workers: int) -> DataLoade
     )
 
 
-def _as_is(batch: Batch) -> Batch:
+def _as_is(batch: Any) -> Any:
     return batch
 
 

@@ -5,7 +5,6 @@ Nothing is ever unpickled: a checkpoint from a stranger can be wrong, but it can
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -56,7 +55,7 @@ def save_checkpoint(path: Path, config: CheckpointConfig, weights: Mapping[str, 
     unfinished = path.with_name(path.name + ".tmp")
     save_file({name: tensor.contiguous() for name, tensor in stored.items()}, unfinished, metadata=header)
     unfinished.chmod(0o644)  # safetensors makes it private; a checkpoint is there to be served and shared
-    os.replace(unfinished, path)
+    unfinished.replace(path)
 
 
 def load_checkpoint(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:

@@ -28,7 +28,10 @@ class Encoder:
     """
 
     def __init__(self, path: Path, device: str | None = None, name: str | None = None) -> None:
-        """Load a checkpoint file, called as the file is unless `name` says otherwise. Raises CheckpointError where net and weights do not belong together."""
+        """Load a checkpoint file, called as the file is unless `name` says otherwise.
+
+        Raises CheckpointError where it cannot be read, or where net and weights do not belong together.
+        """
         config, weights = load_checkpoint(path)
         try:
             net = build_net(config.net, len(config.classes), config.raster.size)
@@ -40,7 +43,7 @@ class Encoder:
         self.sha256 = sha256_of(path)
         self.config: CheckpointConfig = config
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self._net: nn.Module = net.eval().to(self.device, memory_format=torch.channels_last)
+        self._net: nn.Module = net.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def raster(self, strokes: Sequence[Stroke]) -> Raster:
         """The strokes as this net sees them, (size, size)."""

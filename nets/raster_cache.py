@@ -28,7 +28,7 @@ def cached_rasters(sketches: SketchSet, spec: RasterSpec, folder: Path) -> npt.N
             rasters = file.create_dataset("rasters", (len(sketches), spec.size, spec.size), np.uint8)
             for rows in batches(len(sketches), "rasterising"):
                 rasters[rows.start : rows.stop] = [rasterise(sketches.strokes(row), spec) for row in rows]
-        os.replace(unfinished, path)
+        unfinished.replace(path)
     with h5py.File(path) as file:
         dataset = file["rasters"]
         # Contiguous on disk, so random rows are read through the page cache instead of h5py's slow row lists.

@@ -12,9 +12,7 @@ from nets.exits import EMBEDDING_DIM, Exits
 def conv(inputs: int, outputs: int) -> nn.Sequential:
     """3x3, same padding, BatchNorm, ReLU: the convolution of both nets of the report."""
     # BatchNorm subtracts any bias again, so the convolution has none.
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
-    )
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
 
 
 def pool() -> nn.MaxPool2d:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -85,7 +84,7 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
         initialise_as_report(net)
     if recipe.subtract_mean:
         _measure_mean(net, cached_rasters(training, recipe.raster, run.work))
-    net = net.to(run.device, memory_format=torch.channels_last)
+    net = net.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaging = _moving_average(recipe.ema)
     average = AveragedModel(net, multi_avg_fn=averaging, use_buffers=True) if recipe.ema else None
     optimizer, schedule = _optimizer(net, recipe, total)
@@ -222,8 +221,13 @@ def _signature(run: Run, sketches: SketchSet) -> str:
     """All that decides the result, as one line of JSON: a state with another one is another run's."""
     return json.dumps(
         {
-            **{"net": run.net, "protocol": run.protocol, "seed": run.seed, "recipe": asdict(run.recipe)},
-            **{"ids": _ids_sha256(sketches), "classes": sketches.classes, "precision": run.precision},
+            "net": run.net,
+            "recipe": asdict(run.recipe),
+            "protocol": run.protocol,
+            "seed": run.seed,
+            "precision": run.precision,
+            "classes": sketches.classes,
+            "ids": _ids_sha256(sketches),
         }
     )
 
@@ -247,7 +251,7 @@ def _save(path: Path, signature: str, parts: dict[str, Any], progress: Progress)
     unfinished = path.with_name(path.name + ".tmp")
     states = {name: part.state_dict() for name, part in parts.items() if part is not None}
     torch.save({"signature": signature, "progress": vars(progress), **states}, unfinished)
-    os.replace(unfinished, path)
+    unfinished.replace(path)
 
 
 def _record(run: Run, training: SketchSet, progress: Progress) -> dict[str, Any]:

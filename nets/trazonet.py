@@ -10,6 +10,8 @@ Each part has length 1, so every embedding has. L2 between the first parts is th
 two posteriors.
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -60,7 +62,7 @@ class TrazoNet(nn.Module):
             nn.BatchNorm2d(WIDTHS[0]),
             nn.ReLU(inplace=True),
         )
-        self.blocks = nn.Sequential(*(Block(a, b) for a, b in zip(WIDTHS, WIDTHS[1:], strict=False)))
+        self.blocks = nn.Sequential(*(Block(a, b) for a, b in pairwise(WIDTHS)))
         features = EMBEDDING_DIM - classes
         self.features = nn.Sequential(nn.Linear(WIDTHS[-1], features, bias=False), nn.BatchNorm1d(features))
         self.prototypes = nn.Parameter(torch.randn(classes, features) / features**0.5)

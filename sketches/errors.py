@@ -1,9 +1,9 @@
 """What can be wrong with a drawing or a file of drawings.
 
-    SketchError            any of the below; the message says what was wrong and what to do
-    ├── DamagedSketch      a drawing that cannot be read, with the field (or file and line) that is at fault
-    ├── PictureError       a picture that cannot be decoded, is too large, or shows no drawing
-    └── DatasetError       a folder, class or split that is not what was asked for
+SketchError            any of the below; the message says what was wrong and what to do
+├── DamagedSketch      a drawing that cannot be read, with the field (or file and line) that is at fault
+├── PictureError       a picture that cannot be decoded, is too large, or shows no drawing
+└── DatasetError       a folder, class or split that is not what was asked for
 """
 
 

@@ -46,7 +46,9 @@ def fetch(classes: Sequence[str], per_class: int, out: Path, source: str = SOURC
             if stop.is_set():
                 return 0
             try:
-                size = _fetch_class(session, f"{source}/full/simplified/{quote(name)}.ndjson", out / f"{name}.ndjson", per_class)
+                size = _fetch_class(
+                    session, f"{source}/full/simplified/{quote(name)}.ndjson", out / f"{name}.ndjson", per_class
+                )
             except BaseException:
                 stop.set()  # one class that fails is reason enough not to wait for 344 others
                 raise

@@ -13,9 +13,7 @@ from sketches.sketch_set import SketchSet
 
 TEST_PER_CLASS = 50
 
-QUICKDRAW_CLASSES: tuple[str, ...] = tuple(
-    files("sketches").joinpath("quickdraw_classes.txt").read_text("utf-8").splitlines()
-)
+QUICKDRAW_CLASSES: tuple[str, ...] = tuple(files("sketches").joinpath("quickdraw_classes.txt").read_text("utf-8").splitlines())
 
 # Drawn once, at random, without replacement (the 2018 report drew with replacement, so some classes came twice).
 _QD100 = """

@@ -74,5 +74,5 @@ def draw(points: npt.NDArray[np.float32], lengths: Sequence[int], spec: RasterSp
     thickness = max(1, round(spec.line_width * zoom * width_factor))
     cv2.polylines(canvas, lines, False, 255, thickness, cv2.LINE_AA, _SHIFT)
     if zoom > 1:
-        canvas = cv2.resize(canvas, (spec.size, spec.size), interpolation=cv2.INTER_AREA)
-    return canvas if spec.polarity == "light on dark" else cv2.bitwise_not(canvas)
+        canvas = np.asarray(cv2.resize(canvas, (spec.size, spec.size), interpolation=cv2.INTER_AREA), np.uint8)
+    return canvas if spec.polarity == "light on dark" else ~canvas

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +78,7 @@ class SketchSet:
     def strokes(self, row: int) -> Strokes:
         first, last = self.sketch_starts[row], self.sketch_starts[row + 1]
         bounds = self.stroke_starts[first : last + 1].tolist()
-        return tuple(self.points[a:b] for a, b in zip(bounds, bounds[1:], strict=False))
+        return tuple(self.points[a:b] for a, b in pairwise(bounds))
 
     def sketch(self, row: int) -> Sketch:
         return Sketch(int(self.ids[row]), self.label(row), self.strokes(row))

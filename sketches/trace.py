@@ -28,7 +28,7 @@ def _ink(picture: Grey) -> npt.NDArray[np.uint8]:
     """255 where there is ink, 0 on paper."""
     border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     if np.median(border) < 128:
-        picture = cv2.bitwise_not(picture)
+        picture = ~picture
     # The paper is what remains when everything narrower than a fifth of the picture is closed away.
     reach = max(picture.shape) // 5 | 1
     small = cv2.resize(picture, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA) if reach > 15 else picture
@@ -46,7 +46,7 @@ def _ink(picture: Grey) -> npt.NDArray[np.uint8]:
 
 def _cropped(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The ink without specks, cropped and scaled to the working side."""
-    count, spots, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    _, spots, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA]
     keep = areas >= SPECK * areas[1:].sum()
     keep[0] = False
@@ -59,7 +59,7 @@ def _cropped(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     # A border, so that ink at the edge is thinned like any other.
-    return cv2.copyMakeBorder(cv2.resize(ink, size, interpolation=interpolation), 2, 2, 2, 2, cv2.BORDER_CONSTANT)
+    return np.pad(np.asarray(cv2.resize(ink, size, interpolation=interpolation), np.uint8), 2)
 
 
 def _thin(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

@@ -2,8 +2,8 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field
-from spectree.model_adapter.pydantic_adapter import BaseFile
+from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, WithJsonSchema
+from werkzeug.datastructures import FileStorage
 
 from search.engine import MAX_K
 from sketches.sketch import MAX_POINTS, MAX_STROKES
@@ -37,7 +37,7 @@ class UploadQuery(_Input):
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
-    file: BaseFile
+    file: Annotated[FileStorage, WithJsonSchema({"type": "string", "format": "binary"})]
     k: K = 10
     classes: Classes = None
 

@@ -17,9 +17,7 @@ from sketches.ndjson import write_ndjson
 from sketches.sketch import Sketch
 
 DOODLES: dict[str, Callable[[Hand], None]] = {
-    name: draw
-    for room in (animals, food, home, outdoors, shapes)
-    for name, draw in room.DRAWINGS.items()
+    name: draw for room in (animals, food, home, outdoors, shapes) for name, draw in room.DRAWINGS.items()
 }
 
 

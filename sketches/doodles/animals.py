@@ -163,7 +163,10 @@ def snake(h: Hand) -> None:
 
 def snail(h: Hand) -> None:
     turns = h.count(2, 3)
-    spiral = [(0.55 + 0.26 * t * math.cos(t * turns * math.tau), 0.45 + 0.26 * t * math.sin(t * turns * math.tau)) for t in (n / 40 for n in range(41))]
+    spiral = [
+        (0.55 + 0.26 * t * math.cos(t * turns * math.tau), 0.45 + 0.26 * t * math.sin(t * turns * math.tau))
+        for t in (n / 40 for n in range(41))
+    ]
     h.curve(*spiral)
     h.curve((0.95, 0.74), (0.5, 0.72), (0.15, 0.74), (0.06, 0.5), (0.18, 0.44), (0.26, 0.64))
     h.path((0.09, 0.47), (0.02, 0.28))

@@ -1,7 +1,7 @@
 // A canvas to draw on: pen, finger or mouse become strokes [[x...], [y...]] in 0..255.
 
 const UNITS = 255;
-const PEN = 4; // of 255
+const PEN = 3; // of 255
 
 export class Canvas {
   /** Calls onChange(strokes) after every finished stroke, undo, clear and load. */

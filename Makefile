@@ -1,0 +1,40 @@
+# Two commands do all the set-up: `make serve` and `make test`.
+
+PYTHON ?= python3
+GALLERY ?= galleries/default
+HOST ?= 127.0.0.1
+PORT ?= 8000
+# Drawings on this machine to serve instead of a download: make serve DATA=some/folder
+DATA ?=
+
+BIN := .venv/bin
+
+.PHONY: serve test check clean
+
+serve: .venv/installed
+	$(BIN)/python -m indexer first --gallery $(GALLERY) $(if $(DATA),--data $(DATA))
+	$(BIN)/python server.py --gallery $(GALLERY) --host $(HOST) --port $(PORT)
+
+test: .venv/installed-dev check
+	$(BIN)/pytest
+
+check: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy server.py
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/installed: requirements.txt | .venv/bin/python
+	@echo "Installing what Trazo runs on; the first time this takes a minute or two."
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+	touch $@
