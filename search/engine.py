@@ -86,7 +86,7 @@ class SearchEngine:
             raise SearchError(f"k is {k}; it must be within 1..{MAX_K}", field="k")
         with _timed(stages, "search"):
             # One more than asked for: the query itself may be among them.
-            parameters = faiss.SearchParameters(sel=self._selector(classes)) if classes is not None else None
+            parameters = self._only(classes) if classes is not None else None
             squares, rows = self.snapshot.index.search(embedding[None], k + (excluded is not None), params=parameters)
             found = [(max(0.0, d2), row) for d2, row in zip(squares[0], rows[0], strict=True) if row not in (-1, excluded)]
             found.sort()  # FAISS leaves ties in any order; the smaller row first
@@ -97,7 +97,8 @@ class SearchEngine:
             )
         return Results(self.snapshot.name, hits, stages)
 
-    def _selector(self, classes: Sequence[str]) -> faiss.IDSelector:
+    def _only(self, classes: Sequence[str]) -> faiss.SearchParameters:
+        """Parameters of one search that see these classes only; the shared index stays as it is."""
         unknown = [name for name in classes if name not in self._rows_of_class]
         if unknown or not classes:
             raise SearchError(
@@ -105,7 +106,7 @@ class SearchEngine:
                 field="classes",
             )
         rows = np.concatenate([self._rows_of_class[name] for name in set(classes)])
-        return faiss.IDSelectorBatch(rows)
+        return faiss.SearchParameters(sel=faiss.IDSelectorBatch(rows))  # type: ignore[call-arg]
 
 
 def read_upload(data: bytes) -> Strokes:

@@ -63,7 +63,7 @@ def _shapes(root: Element) -> Iterator[svgelements.Path]:
         matrix = svgelements.Matrix(element.get("transform", "")) * outer
         if name in _SHAPES:
             attributes = {key: value for key, value in element.attrib.items() if key != "transform"}
-            yield svgelements.Path(_SHAPES[name](attributes)) * matrix
+            yield abs(svgelements.Path(_SHAPES[name](attributes)) * matrix)  # abs: apply the matrix to the points
         waiting.extend((child, matrix) for child in reversed(element))
 
 

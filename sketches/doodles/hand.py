@@ -1,6 +1,5 @@
 """A hurried hand: what is asked of it comes out wobbly, overshooting, not quite closed and never twice the same."""
 
-
 import cv2
 import numpy as np
 import numpy.typing as npt

@@ -1,0 +1,74 @@
+"""What the tests share: doodles, a gallery of them, a server on loopback, and the real drawings where they are."""
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import waitress
+
+from indexer.build import build
+from nets.checkpoint import find_checkpoint
+from nets.encoder import Encoder
+from search.engine import SearchEngine
+from server import MAX_BODY, create_app
+from sketches.doodles import DOODLES, doodle
+from sketches.sketch_set import SketchSet
+
+QUICKDRAW = Path(os.environ.get("TRAZO_QUICKDRAW", Path(__file__).parents[2] / "shared" / "quickdraw"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    skip = pytest.mark.skip(reason=f"real drawings are not at {QUICKDRAW}; set TRAZO_QUICKDRAW")
+    for item in items:
+        if "quickdraw" in item.keywords and not QUICKDRAW.is_dir():
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def quickdraw() -> Path:
+    return QUICKDRAW
+
+
+@pytest.fixture(scope="session")
+def doodles() -> SketchSet:
+    """Eight doodles of each class."""
+    return SketchSet.of(doodle(name, number) for name in sorted(DOODLES) for number in range(8))
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    """The shipped default."""
+    return Encoder(find_checkpoint(), device="cpu")
+
+
+@pytest.fixture(scope="session")
+def gallery(doodles: SketchSet, encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery folder of the doodles; tests do not change it."""
+    folder = tmp_path_factory.mktemp("gallery")
+    build(folder, doodles, encoder, {"doodles": True})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def engine(gallery: Path) -> SearchEngine:
+    return SearchEngine.open(gallery)
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    engine: SearchEngine
+
+
+@pytest.fixture(scope="session")
+def served(engine: SearchEngine) -> Iterator[Served]:
+    """The real application behind the real server, on a free port of loopback."""
+    server = waitress.create_server(create_app(engine), host="127.0.0.1", port=0, max_request_body_size=MAX_BODY)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    yield Served(f"http://127.0.0.1:{server.effective_port}", engine)
+    server.close()
+    thread.join(timeout=5)

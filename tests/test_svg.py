@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from hypothesis import given
+
+from sketches.errors import DamagedSketch
+from sketches.sketch import as_strokes
+from sketches.svg import read_svg, write_svg
+from tests.drawings import drawings
+
+
+def svg(body: str, attributes: str = "") -> bytes:
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {attributes}>{body}</svg>'.encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ('<path d="M0 0L10 0L10 5"/>', [[0, 0], [10, 0], [10, 5]]),
+        ('<path d="m1,1 h4 v4 z"/>', [[1, 1], [5, 1], [5, 5], [1, 1]]),
+        ('<polyline points="0,0 4,4 8,0"/>', [[0, 0], [4, 4], [8, 0]]),
+        ('<line x1="1" y1="2" x2="3" y2="4"/>', [[1, 2], [3, 4]]),
+        (
+            '<g transform="translate(10 20)"><g transform="scale(2)"><line x1="1" y1="2" x2="3" y2="4"/></g></g>',
+            [[12, 24], [16, 28]],
+        ),
+        ('<line transform="translate(5 0) scale(2)" x1="1" y1="2" x2="3" y2="4"/>', [[7, 4], [11, 8]]),
+    ],
+)
+def test_shapes_become_strokes(body: str, expected: list[list[float]]) -> None:
+    (stroke,) = read_svg(svg(body))
+    np.testing.assert_allclose(stroke, expected, atol=1e-4)
+
+
+def test_each_move_starts_a_stroke() -> None:
+    assert [len(stroke) for stroke in read_svg(svg('<path d="M0 0L1 1L2 2M5 5L6 6"/>'))] == [3, 2]
+
+
+def test_a_circle_is_round() -> None:
+    (stroke,) = read_svg(svg('<circle cx="10" cy="20" r="5"/>'))
+    np.testing.assert_allclose(np.hypot(*(stroke - [10, 20]).T), 5, atol=0.01)
+
+
+def test_curves_pass_through_their_ends_and_middle() -> None:
+    (stroke,) = read_svg(svg('<path d="M0 0C0 10 10 10 10 0"/>'))
+    np.testing.assert_allclose(stroke[[0, 6, 12]], [[0, 0], [5, 7.5], [10, 0]], atol=1e-4)
+
+
+def test_what_is_not_drawn_is_not_read() -> None:
+    hidden = '<defs><path d="M0 0L9 9"/></defs><g display="none"><path d="M0 0L8 8"/></g><text>hello</text>'
+    assert len(read_svg(svg(hidden + '<path d="M0 0L1 1"/>'))) == 1
+
+
+BOMB = b"""<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>
+<svg xmlns="http://www.w3.org/2000/svg"><text>&b;</text><path d="M0 0L1 1"/></svg>"""
+OUTSIDE = b"""<!DOCTYPE s [<!ENTITY x SYSTEM "file:///etc/passwd">]>
+<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0L1 1"/><text>&x;</text></svg>"""
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (BOMB, "document type"),
+        (OUTSIDE, "document type"),
+        (b"<svg", "not an SVG"),
+        (b"<html></html>", "root is <html>"),
+        (b"\xff\xfe\x00", "not an SVG"),
+        (svg(""), "empty"),
+        (svg('<image href="http://127.0.0.1:9/x.png"/>'), "empty"),
+        (svg('<path d="M0 0L1e999 1"/>'), "finite|no sense"),
+        (svg('<path d="M0 0L0 0"/>'), "single point|empty"),
+        (svg('<circle r="abc" cx="1" cy="1"/>'), "no sense|empty"),
+        (svg("<g>" * 50_000), "not an SVG"),
+    ],
+)
+def test_what_cannot_be_searched_is_refused(data: bytes, words: str) -> None:
+    with pytest.raises(DamagedSketch, match=words) as refused:
+        read_svg(data)
+    assert refused.value.field == "file"
+
+
+def test_deep_nesting_is_no_trouble() -> None:
+    assert len(read_svg(svg("<g>" * 5_000 + '<path d="M0 0L1 1"/>' + "</g>" * 5_000))) == 1
+
+
+@given(drawings)
+def test_a_thumbnail_holds_the_strokes(drawing: list[list[list[int]]]) -> None:
+    strokes = as_strokes(drawing)
+    for ours, theirs in zip(strokes, read_svg(write_svg(strokes).encode()), strict=True):
+        np.testing.assert_allclose(theirs if len(ours) > 1 else theirs[:1], ours, atol=1e-3)
