@@ -20,7 +20,7 @@ STROKE_SHIFT = 0.012  # each stroke moved by this, in drawing sizes, standard de
 DROP = 0.25  # probability that a drawing loses strokes; each goes with DROP_EACH, half the ink stays
 DROP_EACH = 0.2
 UNFINISHED = 0.10  # probability that the drawing stops before its end
-WIDTHS = (0.67, 1.0, 1.0, 1.33, 1.67)  # of the pen
+WIDTHS = (0.64, 1.0, 1.0, 1.0, 1.37)  # of the pen, relative to the spec's
 SHRINK = 0.15  # at most this much smaller than the padding allows, and shifted as far as that leaves room
 
 

@@ -57,6 +57,8 @@ def _cropped(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     ink = ink[y : y + height, x : x + width]
     scale = WORKING_SIDE / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
+    if scale < 1:  # a line narrower than the step between pixels would fade
+        ink = np.asarray(cv2.dilate(ink, np.ones((int(np.ceil(1 / scale)),) * 2, np.uint8)), np.uint8)
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     # A border, so that ink at the edge is thinned like any other.
     return np.pad(np.asarray(cv2.resize(ink, size, interpolation=interpolation), np.uint8), 2)

@@ -1,0 +1,100 @@
+import time
+import zlib
+from contextlib import suppress
+from io import BytesIO
+from struct import pack
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from sketches.errors import PictureError
+from sketches.picture import FORMATS, MAX_SIDE, read_picture
+
+GREY = Image.new("L", (80, 60), 255)
+ImageDraw.Draw(GREY).line([(10, 10), (70, 50)], 0, 4)
+
+
+def saved(picture: Image.Image, format: str, **options: object) -> bytes:
+    file = BytesIO()
+    picture.save(file, format, **options)
+    return file.getvalue()
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A one-bit PNG of any size, all white, a few kB small."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return pack(">I", len(body)) + kind + body + pack(">I", zlib.crc32(kind + body))
+
+    rows = zlib.compressobj(9)
+    line = b"\0" + b"\xff" * ((width + 7) // 8)
+    data = b"".join(rows.compress(line) for _ in range(height)) + rows.flush()
+    header = pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_gives_the_same_drawing(format: str) -> None:
+    ours = read_picture(saved(GREY, format)).astype(int)
+    assert np.abs(ours - np.asarray(GREY, int)).mean() < 6
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16"])
+def test_every_mode_gives_the_same_drawing(mode: str) -> None:
+    deep = Image.fromarray(np.asarray(GREY, np.uint16) * 257)
+    picture = deep if mode == "I;16" else GREY.convert(mode)
+    ours = read_picture(saved(picture, "JPEG" if mode == "CMYK" else "PNG"))
+    assert np.abs(ours.astype(int) - np.asarray(GREY, int)).mean() < 8
+
+
+@pytest.mark.parametrize("pen", [0, 255])
+def test_ink_on_nothing_stands_out(pen: int) -> None:
+    picture = Image.new("RGBA", (80, 60), (pen, pen, pen, 0))
+    ImageDraw.Draw(picture).line([(10, 10), (70, 50)], (pen, pen, pen, 255), 4)
+    grey = read_picture(saved(picture, "PNG")).astype(int)
+    assert abs(grey[30, 40] - pen) < 10 and abs(grey[0, 0] - (255 - pen)) < 10
+
+
+def test_exif_turns_the_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned a quarter
+    assert read_picture(saved(GREY, "JPEG", exif=exif)).shape == (80, 60)
+
+
+def test_only_the_first_frame_counts() -> None:
+    frames = saved(GREY, "GIF", save_all=True, append_images=[Image.new("L", (80, 60), 0)])
+    assert read_picture(frames).mean() > 200
+
+
+def test_large_pictures_are_shrunk() -> None:
+    assert max(read_picture(saved(GREY.resize((4000, 3000)), "PNG")).shape) == MAX_SIDE
+
+
+def test_a_bomb_is_refused_before_it_is_decoded() -> None:
+    data = bomb(13_000, 13_000)
+    assert len(data) < 100_000
+    started = time.process_time()
+    with pytest.raises(PictureError, match="13000 x 13000"):
+        read_picture(data)
+    assert time.process_time() - started < 0.5  # decoding it takes seconds
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"hello", b"\x89PNG\r\n\x1a\n", saved(GREY, "PNG")[:80], saved(GREY, "TIFF"), saved(GREY, "PPM")]
+)
+def test_what_is_no_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(PictureError):
+        read_picture(data)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_damaged_picture_is_refused_or_read_but_never_crashes(format: str) -> None:
+    whole = saved(GREY, format)
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        data = bytearray(whole)
+        for place in rng.integers(len(data), size=rng.integers(1, 6)):
+            data[place] = rng.integers(256)
+        with suppress(PictureError):
+            assert max(read_picture(bytes(data[: rng.integers(len(data) // 2, len(data) + 1)])).shape) <= MAX_SIDE
