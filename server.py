@@ -11,8 +11,10 @@ import torch
 import waitress
 from flask import Flask, Response, jsonify, request
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from spectree import Response as Answers
 from spectree import SpecTree
+from spectree.model_adapter.pydantic_adapter import PydanticModelAdapter
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
 
 from indexer.snapshot import SnapshotError
@@ -59,6 +61,17 @@ class InvalidRequest(Exception):
         self.errors = errors
 
 
+class _Adapter(PydanticModelAdapter):
+    """Spectree's pydantic, less the input in its errors: a file is no JSON, and a drawing is long."""
+
+    @staticmethod
+    def describe(error: ValidationError) -> list[ErrorDetails]:
+        return error.errors(include_input=False, include_context=False, include_url=False)
+
+    def validation_errors(self, err: ValidationError) -> list[ErrorDetails]:
+        return self.describe(err)
+
+
 def create_app(engine: SearchEngine) -> Flask:
     """The application around one search engine."""
     app = Flask(__name__, static_folder="web/static", static_url_path="/static")
@@ -70,6 +83,7 @@ def create_app(engine: SearchEngine) -> Flask:
         path="openapi",
         title="Trazo",
         version="1",
+        model_adapter=_Adapter(),
         before=_refuse_invalid,
         validation_error_model=Problem,
         naming_strategy=lambda model: model.__name__,
@@ -154,7 +168,11 @@ def _limit_body() -> None:
             raise UnsupportedMediaType("send application/json with `strokes`, or multipart/form-data with a `file`")
         if request.mimetype == "application/json":
             request.max_content_length = MAX_JSON
-            if request.get_json(silent=True) is None:
+            try:
+                body = request.get_json(silent=True)
+            except RecursionError:  # fifty thousand opening brackets
+                body = None
+            if body is None:
                 raise InvalidRequest([FieldError(field="body", message="the body is not JSON")])
 
 
@@ -162,10 +180,7 @@ def _refuse_invalid(req: object, resp: object, error: Exception | None, instance
     """Spectree calls this between validation and route."""
     if isinstance(error, ValidationError):
         raise InvalidRequest(
-            [
-                FieldError(field=".".join(map(str, one["loc"])) or "body", message=one["msg"])
-                for one in error.errors(include_input=False, include_context=False, include_url=False)
-            ]
+            [FieldError(field=".".join(map(str, one["loc"])) or "body", message=one["msg"]) for one in _Adapter.describe(error)]
         )
 
 

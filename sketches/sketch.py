@@ -37,11 +37,12 @@ def as_strokes(drawing: Iterable[Sequence[Sequence[float]]]) -> Strokes:
     """
     strokes: list[Stroke] = []
     try:
-        for number, stroke in enumerate(drawing):
-            x, y = stroke[0], stroke[1]
-            if len(x) != len(y):
-                raise DamagedSketch(f"stroke {number} has {len(x)} x but {len(y)} y", field=f"strokes.{number}")
-            strokes.append(np.array((x, y), dtype=np.float32).T)
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, which is refused below
+            for number, stroke in enumerate(drawing):
+                x, y = stroke[0], stroke[1]
+                if len(x) != len(y):
+                    raise DamagedSketch(f"stroke {number} has {len(x)} x but {len(y)} y", field=f"strokes.{number}")
+                strokes.append(np.array((x, y), dtype=np.float32).T)
     except DamagedSketch:
         raise
     except (TypeError, ValueError, IndexError, KeyError, OverflowError) as error:

@@ -1,0 +1,53 @@
+"""What `make serve` does before it serves: keep the gallery there is, else Quick, Draw!, else doodles."""
+
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from indexer import first
+from indexer.__main__ import main
+from indexer.snapshot import current_snapshot, read_manifest
+from sketches.doodles import write_doodles
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_offline_it_is_doodles_and_then_the_gallery_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    arguments = ["first", "--gallery", str(tmp_path / "g"), "--source", "http://127.0.0.1:9"]
+    with caplog.at_level("INFO"):
+        assert main(arguments) == 0
+    assert "cannot be reached" in caplog.text and "a demo, not real drawings" in caplog.text
+    built = current_snapshot(tmp_path / "g")
+    assert read_manifest(built).source == {"doodles": True}
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        assert main(arguments) == 0
+    assert "Serving the gallery" in caplog.text and current_snapshot(tmp_path / "g") == built
+
+
+def test_online_it_is_quickdraw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    names = ("cat", "sun", "star")
+    monkeypatch.setattr(first, "QUICKDRAW_CLASSES", names)  # three classes instead of 345
+    write_doodles(tmp_path / "bucket" / "full" / "simplified", names, per_class=70)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=tmp_path / "bucket"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with caplog.at_level("INFO"):
+        assert (
+            main(["first", "--gallery", str(tmp_path / "g"), "--source", f"http://127.0.0.1:{server.server_address[1]}"]) == 0
+        )
+    server.shutdown()
+    server.server_close()
+    manifest = read_manifest(current_snapshot(tmp_path / "g"))
+    assert (manifest.size, manifest.classes) == (180, 3) and "Quick, Draw!, 60 drawings" in caplog.text
+
+
+def test_drawings_on_this_machine_come_first(tmp_path: Path) -> None:
+    write_doodles(tmp_path / "mine", ["cat", "sun"], per_class=3)
+    assert main(["first", "--gallery", str(tmp_path / "g"), "--data", str(tmp_path / "mine")]) == 0
+    assert read_manifest(current_snapshot(tmp_path / "g")).source["folder"] == "mine"

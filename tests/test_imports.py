@@ -1,0 +1,36 @@
+"""Imports go one way: sketches <- nets <- indexer <- search <- evaluation, and the server asks search alone."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ORDER = ["sketches", "nets", "indexer", "search", "evaluation"]
+ALLOWED = {room: set(ORDER[: place + 1]) for place, room in enumerate(ORDER)}
+# The schemas quote limits of search and sketches; the server shows what a snapshot's failure says.
+ALLOWED["web"] = {"web", "search", "sketches"}
+ALLOWED["server.py"] = {"web", "search", "sketches", "indexer"}
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.partition(".")[0])
+    return found & {*ORDER, "web", "server", "tests"}
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_what_comes_before_it(room: str) -> None:
+    files = [ROOT / room] if room.endswith(".py") else sorted((ROOT / room).rglob("*.py"))
+    assert files
+    for file in files:
+        assert imported(file) <= ALLOWED[room], file
+
+
+def test_the_server_touches_no_tensors_and_no_index() -> None:
+    text = (ROOT / "server.py").read_text("utf-8")
+    assert "faiss" not in text and "numpy" not in text

@@ -1,0 +1,116 @@
+"""The architectures against the report's definition, counted by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from nets.exits import EMBEDDING_DIM
+from nets.recipe import initialise_as_report
+from nets.registry import NETS, build_net
+from nets.trazonet import TrazoNet
+
+
+def conv(inputs: int, outputs: int) -> int:
+    """Weights of a 3x3 convolution without bias, and scale and shift of its BatchNorm."""
+    return 9 * inputs * outputs + 2 * outputs
+
+
+def head(flat: int, classes: int) -> int:
+    return (flat + 1) * 1024 + (1024 + 1) * classes
+
+
+SKNET = sum(conv(a, b) + conv(b, b) for a, b in ((1, 64), (64, 128), (128, 128), (128, 256)))
+SKRESNET = (
+    *(conv(1, 64) + conv(64, 64), 4 * conv(64, 64)),
+    *(conv(64, 128), 4 * conv(128, 128)),
+    *(conv(128, 256), 4 * conv(256, 256)),
+    conv(256, 256),
+)
+
+
+@pytest.mark.parametrize(("size", "flat"), [(128, 8 * 8 * 256), (64, 4 * 4 * 256)])
+@pytest.mark.parametrize(("name", "trunk"), [("sknet", SKNET), ("skresnet", sum(SKRESNET))])
+def test_parameters_are_those_of_the_report(name: str, trunk: int, size: int, flat: int) -> None:
+    net = build_net(name, 100, size)
+    assert sum(p.numel() for p in net.parameters()) == trunk + head(flat, 100)
+
+
+# Channels and side after each convolution and pool, in the order of the report's table, at 128x128.
+SHAPES = {
+    "sknet": "64@128 64@128 64@64 128@64 128@64 128@32 128@32 128@32 128@16 256@16 256@16 256@8",
+    "skresnet": (
+        "64@128 64@128 64@64 64@64 64@64 64@64 64@64 128@64 128@32 128@32 128@32 128@32 128@32 "
+        "256@32 256@16 256@16 256@16 256@16 256@16 256@16 256@8"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_layers_have_the_shapes_of_the_report(name: str) -> None:
+    net = build_net(name, 100, 128).eval()
+    seen: list[str] = []
+
+    def note(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        seen.append(f"{output.shape[1]}@{output.shape[2]}")
+
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.MaxPool2d):
+            module.register_forward_hook(note)
+    exits = net(torch.zeros(1, 1, 128, 128))
+    assert " ".join(seen) == SHAPES[name]
+    assert exits.embedding.shape == (1, 1024) and exits.logits.shape == (1, 100)
+    assert all(m.kernel_size == (3, 3) for m in net.modules() if isinstance(m, nn.Conv2d))
+
+
+def test_skips_add_the_input() -> None:
+    net = build_net("skresnet", 10, 64).eval()
+    skip = net.trunk[3]
+    for batch_norm in (m for m in skip.modules() if isinstance(m, nn.BatchNorm2d)):
+        nn.init.zeros_(batch_norm.weight)
+    x = torch.randn(2, 64, 8, 8)
+    torch.testing.assert_close(skip(x), x)
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("size", [64, 96])
+def test_two_exits_at_any_size(name: str, size: int) -> None:
+    exits = build_net(name, 7, size).eval()(torch.rand(3, 1, size, size))
+    assert exits.embedding.shape == (3, EMBEDDING_DIM) and exits.logits.shape == (3, 7)
+    assert exits.embedding.dtype == torch.float32 and torch.isfinite(exits.embedding).all()
+
+
+def test_trazonets_embedding_is_posterior_and_features_each_of_its_share() -> None:
+    net = TrazoNet(10).eval()
+    exits = net(torch.rand(5, 1, 64, 64))
+    posterior, features = exits.embedding[:, :10], exits.embedding[:, 10:]
+    share = float(net.posterior_share)
+    torch.testing.assert_close(posterior.square().sum(1), torch.full((5,), share))
+    torch.testing.assert_close(features.square().sum(1), torch.full((5,), 1 - share))
+    assert torch.equal(posterior.argmax(1), exits.logits.argmax(1))
+
+
+def test_the_mean_image_is_subtracted() -> None:
+    net = build_net("sknet", 5, 64).eval()
+    x = torch.rand(2, 1, 64, 64)
+    plain = net(x).logits
+    net.mean_image.copy_(torch.full((1, 64, 64), 0.25))
+    torch.testing.assert_close(net(x + 0.25).logits, plain)
+
+
+def test_the_reports_initial_weights() -> None:
+    net = build_net("sknet", 100, 64)
+    initialise_as_report(net)
+    for layer, deviation in ((net.trunk[3][0], 0.01), (net.head.embedding, 0.02)):
+        assert layer.weight.abs().max() <= 2 * deviation
+        assert float(layer.weight.detach().std()) == pytest.approx(
+            0.88 * deviation, rel=0.03
+        )  # of a normal cut at 2 deviations
+
+
+def test_what_cannot_be_built_says_why() -> None:
+    with pytest.raises(ValueError, match="choose one of sknet, skresnet, trazonet"):
+        build_net("resnet50", 10, 64)
+    with pytest.raises(ValueError, match="multiple of 16"):
+        build_net("sknet", 10, 100)
+    with pytest.raises(ValueError, match="at most 768"):
+        build_net("trazonet", 800, 64)

@@ -1,0 +1,150 @@
+"""The page in a real browser: Debian's chromium, driven through the real server."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from sketches.svg import write_svg
+from tests.conftest import Served
+from tests.test_picture import GREY, saved
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian: apt-get install chromium)"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    trouble: list[str] = []
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+    page.goto(served.url)
+    expect(page.locator("#about")).to_contain_text("688")
+    yield page
+    page.close()
+    assert [words for words in trouble if "422" not in words] == []
+
+
+def stroke(page: Page, *points: tuple[float, float]) -> None:
+    """Draw through points given in 0..1 of the canvas."""
+    box = page.locator("#canvas").bounding_box()
+    for number, (x, y) in enumerate(points):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+        if number == 0:
+            page.mouse.down()
+    page.mouse.up()
+
+
+def labels(page: Page) -> list[str]:
+    expect(page.locator("#results li")).to_have_count(24)
+    return page.locator("#results b").all_inner_texts()
+
+
+def test_results_follow_each_stroke(page: Page) -> None:
+    with page.expect_response("**/api/search"):
+        stroke(page, (0.2, 0.5), (0.8, 0.5), (0.8, 0.95), (0.2, 0.95), (0.2, 0.5))
+    before = labels(page)
+    with page.expect_response("**/api/search"):
+        stroke(page, (0.12, 0.52), (0.5, 0.1), (0.88, 0.52))
+    expect(page.locator("#status")).to_contain_text("Nearest: house")
+    assert labels(page) != before
+    with page.expect_response("**/api/search"):
+        page.keyboard.press("Control+z")
+    expect(page.locator("#status")).not_to_contain_text("house")
+    assert labels(page) == before
+    page.click("#clear")
+    expect(page.locator("#results li")).to_have_count(0)
+    expect(page.locator("#hint")).to_be_visible()
+
+
+def test_thumbnails_are_vector_pictures_with_class_and_distance(page: Page) -> None:
+    page.click("#sample")
+    expect(page.locator("#status")).to_contain_text("Nearest: cat")
+    assert labels(page).count("cat") >= 6
+    assert page.locator("#results img").first.get_attribute("src").endswith(".svg")
+    page.wait_for_function("[...document.querySelectorAll('#results img')].slice(0, 6).every((i) => i.naturalWidth > 0)")
+    distances = [float(text) for text in page.locator("#results i").all_inner_texts()]
+    assert distances == sorted(distances)
+
+
+def test_a_result_is_a_new_query(page: Page) -> None:
+    page.click("#sample")
+    labels(page)
+    with page.expect_response("**/similar?**") as similar:
+        page.locator("#results button").nth(3).click()
+    hits = similar.value.json()["hits"]
+    expect(page.locator("#results img").first).to_have_attribute("src", f"/api/sketches/{hits[0]['id']}.svg")
+    assert page.evaluate("document.querySelector('#canvas').getContext('2d').getImageData(0,0,400,400).data.some((v) => v)")
+
+
+def test_a_touch_draws(browser: Browser, served: Served) -> None:
+    phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = phone.new_page()
+    page.goto(served.url)
+    session = phone.new_cdp_session(page)
+    box = page.locator("#canvas").bounding_box()
+    with page.expect_response("**/api/search"):
+        for kind, x, y in (("touchStart", 0.1, 0.5), ("touchMove", 0.5, 0.45), ("touchMove", 0.9, 0.5), ("touchEnd", 0, 0)):
+            points = [] if kind == "touchEnd" else [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    expect(page.locator("#status")).to_contain_text("Nearest: line")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    phone.close()
+
+
+def test_pictures_and_svgs_are_uploaded(page: Page, served: Served, tmp_path: Path) -> None:
+    (tmp_path / "line.png").write_bytes(saved(GREY, "PNG"))
+    page.set_input_files("#file", tmp_path / "line.png")
+    labels(page)
+    expect(page.locator("#picture")).to_be_visible()
+    sketch = served.engine.snapshot.sketches.sketch(40)
+    (tmp_path / "sketch.svg").write_text(write_svg(sketch.strokes))
+    page.set_input_files("#file", tmp_path / "sketch.svg")
+    expect(page.locator("#results img").first).to_have_attribute("src", f"/api/sketches/{sketch.id}.svg")
+    (tmp_path / "not.png").write_text("hello")
+    page.set_input_files("#file", tmp_path / "not.png")
+    expect(page.locator("#status")).to_contain_text("not a picture")
+    expect(page.locator("#results li")).to_have_count(0)
+    stroke(page, (0.1, 0.5), (0.9, 0.5))
+    expect(page.locator("#picture")).to_be_hidden()
+    labels(page)
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_files_are_dropped_and_pasted(page: Page, served: Served, event: str) -> None:
+    sketch = served.engine.snapshot.sketches.sketch(120)
+    page.evaluate(
+        """([svg, kind]) => {
+            const data = new DataTransfer();
+            data.items.add(new File([svg], "x.svg", { type: "image/svg+xml" }));
+            const event = kind === "drop" ? new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true })
+                                          : new ClipboardEvent("paste", { clipboardData: data, bubbles: true });
+            document.querySelector("#paper").dispatchEvent(event);
+        }""",
+        [write_svg(sketch.strokes), event],
+    )
+    expect(page.locator("#results img").first).to_have_attribute("src", f"/api/sketches/{sketch.id}.svg")
+
+
+def test_the_class_filter_narrows_the_results(page: Page) -> None:
+    page.click("#sample")
+    labels(page)
+    page.select_option("#classes", "dog")
+    expect(page.locator("#results li")).to_have_count(8)
+    assert set(page.locator("#results b").all_inner_texts()) == {"dog"}

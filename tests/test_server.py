@@ -1,0 +1,216 @@
+"""The HTTP API, asked over loopback: real requests to the real server."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import openapi_spec_validator
+import pytest
+import requests
+
+from indexer.snapshot import CURRENT
+from server import MAX_JSON, MAX_UPLOAD, main
+from sketches.sketch import as_drawing
+from sketches.svg import write_svg
+from tests.conftest import Served
+from tests.test_picture import GREY, bomb, saved
+from tests.test_svg import BOMB, OUTSIDE
+
+HOUSE = [[[40, 210, 210, 40, 40], [120, 120, 240, 240, 120]], [[30, 125, 220], [130, 20, 130]]]
+
+
+def search(served: Served, **body: object) -> requests.Response:
+    return requests.post(f"{served.url}/api/search", json=body, timeout=30)
+
+
+def upload(served: Served, data: bytes, name: str = "drawing.png", **fields: object) -> requests.Response:
+    return requests.post(f"{served.url}/api/search", files={"file": (name, data)}, data=fields, timeout=30)
+
+
+def test_strokes_are_answered_with_the_nearest_sketches(served: Served) -> None:
+    answer = search(served, strokes=HOUSE, k=5).json()
+    assert set(answer) == {"snapshot", "took_ms", "hits"}
+    assert answer["snapshot"] == served.engine.snapshot.name and answer["took_ms"] > 0
+    assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3, 4, 5]
+    distances = [hit["distance"] for hit in answer["hits"]]
+    assert distances == sorted(distances)
+    assert all(set(hit) == {"id", "label", "distance", "rank"} and isinstance(hit["id"], str) for hit in answer["hits"])
+    assert answer["hits"][0]["label"] == "house"
+
+
+def test_defaults_and_class_filter(served: Served) -> None:
+    assert len(search(served, strokes=HOUSE).json()["hits"]) == 10
+    hits = search(served, strokes=HOUSE, k=12, classes=["cat", "sun"]).json()["hits"]
+    assert len(hits) == 12 and {hit["label"] for hit in hits} <= {"cat", "sun"}
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
+def test_pictures_are_searched(served: Served, format: str) -> None:
+    hits = upload(served, saved(GREY, format), k=3).json()["hits"]
+    assert len(hits) == 3 and "line" in {hit["label"] for hit in hits}
+
+
+def test_an_svg_is_searched_like_the_strokes_it_shows(served: Served) -> None:
+    sketch = served.engine.snapshot.sketches.sketch(11)
+    assert upload(served, write_svg(sketch.strokes).encode(), "x.svg").json()["hits"][0]["id"] == str(sketch.id)
+    filtered = upload(served, write_svg(sketch.strokes).encode(), "x.svg", classes=["sun"], k=2).json()["hits"]
+    assert [hit["label"] for hit in filtered] == ["sun", "sun"]
+
+
+def test_a_sketch_its_picture_and_its_neighbours(served: Served) -> None:
+    sketch = served.engine.snapshot.sketches.sketch(3)
+    base = f"{served.url}/api/sketches/{sketch.id}"
+    assert requests.get(base, timeout=30).json() == {
+        "id": str(sketch.id),
+        "label": sketch.label,
+        "strokes": as_drawing(sketch.strokes),
+    }
+    svg = requests.get(f"{base}.svg", timeout=30)
+    assert svg.headers["Content-Type"].startswith("image/svg+xml") and svg.text.startswith("<svg")
+    hits = requests.get(f"{base}/similar?k=4&classes=cat&classes=sun", timeout=30).json()["hits"]
+    assert len(hits) == 4 and str(sketch.id) not in {hit["id"] for hit in hits}
+    assert {hit["label"] for hit in hits} <= {"cat", "sun"}
+
+
+def test_classes_health_and_page(served: Served) -> None:
+    classes = requests.get(f"{served.url}/api/classes", timeout=30).json()["classes"]
+    assert {"label": "cat", "sketches": 8} in classes and len(classes) == 86
+    assert requests.get(f"{served.url}/healthz", timeout=30).json() == {"status": "ok"}
+    assert requests.get(f"{served.url}/readyz", timeout=30).json()["sketches"] == 688
+    page = requests.get(served.url, timeout=30)
+    assert "Trazo" in page.text and "default-src 'none'" in page.headers["Content-Security-Policy"]
+
+
+def test_the_openapi_document_is_valid_and_complete(served: Served) -> None:
+    document = requests.get(f"{served.url}/openapi.json", timeout=30).json()
+    openapi_spec_validator.validate(document)
+    assert set(document["paths"]) == {
+        "/api/search",
+        "/api/sketches/{key}",
+        "/api/sketches/{key}.svg",
+        "/api/sketches/{key}/similar",
+        "/api/classes",
+    }
+    body = document["paths"]["/api/search"]["post"]["requestBody"]["content"]
+    assert set(body) == {"application/json", "multipart/form-data"}
+
+
+def check_problem(answer: requests.Response, status: int, field: str) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == status
+    assert re.fullmatch(field, problem["errors"][0]["field"]), problem
+    assert problem["detail"].startswith(problem["errors"][0]["field"])
+
+
+POINTS = "0," * 10_000_000 + "0"
+BAD_JSON = {
+    "empty body": ("", 422, "body"),
+    "not json": ("hello", 422, "body"),
+    "cut json": ('{"strokes": [[[1', 422, "body"),
+    "null": ("null", 422, "body"),
+    "a list": ("[1, 2]", 422, "body"),
+    "nothing asked": ("{}", 422, "strokes"),
+    "no strokes": ('{"strokes": []}', 422, "strokes"),
+    "empty stroke": ('{"strokes": [[[], []]]}', 422, "strokes"),
+    "one point": ('{"strokes": [[[5], [5]]]}', 422, "strokes"),
+    "a NaN": ('{"strokes": [[[0, NaN], [0, 1]]]}', 422, r"strokes\.0\.0\.1"),
+    "infinity": ('{"strokes": [[[0, 1e999], [0, 1]]]}', 422, r"strokes\.0\.0\.1"),
+    "far away": ('{"strokes": [[[0, 1e300], [0, 1]]]}', 422, "strokes"),
+    "words": ('{"strokes": [[["a"], [1]]]}', 422, r"strokes\.0\.0\.0"),
+    "one row": ('{"strokes": [[[0, 1]]]}', 422, r"strokes\.0"),
+    "uneven rows": ('{"strokes": [[[0, 1], [0]]]}', 422, r"strokes\.0"),
+    "a string": ('{"strokes": "cat"}', 422, "strokes"),
+    "deep": ('{"strokes": ' + "[" * 50_000 + "]" * 50_000 + "}", 422, ".*"),
+    "k of 0": ('{"strokes": [[[0, 1], [0, 1]]], "k": 0}', 422, "k"),
+    "k of a million": ('{"strokes": [[[0, 1], [0, 1]]], "k": 1000000}', 422, "k"),
+    "k of words": ('{"strokes": [[[0, 1], [0, 1]]], "k": "many"}', 422, "k"),
+    "unknown class": ('{"strokes": [[[0, 1], [0, 1]]], "classes": ["unicorn"]}', 422, "classes"),
+    "no class": ('{"strokes": [[[0, 1], [0, 1]]], "classes": []}', 422, "classes"),
+    "unknown key": ('{"strokes": [[[0, 1], [0, 1]]], "kk": 3}', 422, "kk"),
+    "too many points": ('{"strokes": [[[' + "0," * 60_000 + "1],[" + "0," * 60_000 + "1]]]}", 422, r"strokes.*"),
+    "10 million points": ('{"strokes": [[[' + POINTS + "],[" + POINTS + "]]]}", 413, "body"),
+}
+
+
+def memory_mb() -> float:
+    """Resident memory of this process, which the server runs in."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.parametrize("case", BAD_JSON)
+def test_bad_json_is_a_problem_that_names_the_field(served: Served, case: str) -> None:
+    body, status, field = BAD_JSON[case]
+    headers = {"Content-Type": "application/json"}
+    before = memory_mb()
+    answer = requests.post(f"{served.url}/api/search", data=body.encode(), headers=headers, timeout=30)
+    check_problem(answer, status, field)
+    assert memory_mb() - before < 150  # of which the body itself, on the client's side, is 40
+    assert requests.get(f"{served.url}/healthz", timeout=30).ok
+
+
+BAD_FILES = {
+    "empty": b"",
+    "text called png": b"hello, I am a picture\n" * 100,
+    "cut png": saved(GREY, "PNG")[:60],
+    "one-bit bomb": bomb(13_000, 13_000),
+    "blank": saved(GREY.point(lambda _: 255), "PNG"),
+    "tiff": saved(GREY, "TIFF"),
+    "svg with entities": BOMB,
+    "svg with external entities": OUTSIDE,
+    "svg of nothing": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    "html": b"<html><body>hi</body></html>",
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_bad_file_is_a_problem_of_the_file(served: Served, case: str) -> None:
+    before = memory_mb()
+    check_problem(upload(served, BAD_FILES[case]), 422, "file")
+    assert memory_mb() - before < 50
+    assert requests.get(f"{served.url}/healthz", timeout=30).ok
+
+
+def test_other_bad_requests(served: Served) -> None:
+    check_problem(upload(served, b"x" * (MAX_UPLOAD + 1)), 413, "body")
+    check_problem(requests.post(f"{served.url}/api/search", json={"a": "b" * MAX_JSON}, timeout=30), 413, "body")
+    check_problem(requests.post(f"{served.url}/api/search", data=b"x", timeout=30), 415, "request")
+    check_problem(requests.post(f"{served.url}/api/search", files={"other": b"x"}, timeout=30), 422, "file")
+    nameless = {"Content-Type": "multipart/form-data; boundary=b"}
+    as_text = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nhello\r\n--b--\r\n'
+    check_problem(requests.post(f"{served.url}/api/search", data=as_text, headers=nameless, timeout=30), 422, "file")
+    check_problem(requests.post(f"{served.url}/api/search", data=b"--b", headers=nameless, timeout=30), 422, "file")
+    for path, status, field in (
+        ("/api/sketches/12", 404, "id"),
+        ("/api/sketches/abc", 404, "id"),
+        ("/api/sketches/99999999999999999999999.svg", 404, "id"),
+        ("/api/sketches/12/similar", 404, "id"),
+        ("/api/sketches/12/similar?k=0", 422, "k"),
+        ("/api/nothing", 404, "request"),
+    ):
+        check_problem(requests.get(served.url + path, timeout=30), status, field)
+    check_problem(requests.delete(f"{served.url}/api/search", timeout=30), 405, "request")
+
+
+def test_the_command_serves_a_gallery_and_stops(gallery: Path) -> None:
+    command = [sys.executable, "server.py", "--gallery", str(gallery), "--host", "127.0.0.1", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        line = process.stdout.readline()
+        url = re.search(r"http://\S+", line)[0]
+        assert "688 drawings of 86 classes" in line
+        answer = requests.post(f"{url}/api/search", json={"strokes": HOUSE}, timeout=30)
+        assert answer.json()["hits"][0]["label"] == "house"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) in (0, -signal.SIGINT, 130, 1)
+
+
+def test_without_a_gallery_the_command_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--gallery", str(tmp_path)]) == 2
+    assert "indexer build" in capsys.readouterr().err
+    (tmp_path / CURRENT).write_text("nothing\n")
+    assert main(["--gallery", str(tmp_path)]) == 2
+    assert "build the gallery again" in capsys.readouterr().err

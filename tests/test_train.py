@@ -1,0 +1,139 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nets.__main__ import main
+from nets.augment import augmented
+from nets.batches import Shuffled, TrainingRasters, loader
+from nets.checkpoint import load_checkpoint
+from nets.raster_cache import cached_rasters
+from nets.recipe import REPORT
+from sketches.doodles import write_doodles
+from sketches.raster import RasterSpec, rasterise
+from sketches.sketch_set import SketchSet
+
+CLASSES = ["sun", "line", "star", "cat", "stairs"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("doodles")
+    write_doodles(folder, CLASSES, per_class=70)
+    return folder
+
+
+def command(data: Path, out: Path, *more: str) -> list[str]:
+    common = ["--data", str(data), "--out", str(out), "--work", str(out.parent / "work"), "--workers", "1", "--device", "cpu"]
+    return ["train", *common, "--precision", "float32", *more]
+
+
+def test_training_learns_and_says_what_it_did(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "trazonet.doodles.safetensors"
+    assert main(command(data, out, "--epochs", "6", "--batch-size", "32")) == 0
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert record["drawings"] == 300 and record["steps"] == 54
+    config, _ = load_checkpoint(out)
+    history = config.training["history"]
+    assert history[-1]["loss"] < history[0]["loss"] - 0.2
+    assert max(epoch["validation_accuracy"] for epoch in history) > 0.7
+    assert config.classes == tuple(sorted(CLASSES)) and config.training["recipe"]["raster"]["size"] == 64
+    assert not list((tmp_path / "work").glob("*.state"))
+
+    assert main(["evaluate", "--checkpoint", str(out), "--data", str(data), "--per-class", "20"]) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])["train"]
+    assert report["drawings"] == 100 and report["accuracy"] > 0.7 and report["top3"] >= report["accuracy"]
+
+
+@pytest.mark.parametrize("net", ["sknet", "skresnet"])
+def test_the_reports_recipe_trains_the_reports_nets(net: str, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / f"{net}.report.safetensors"
+    assert main(command(data, out, "--net", net, "--recipe", "report", "--size", "64", "--iterations", "50")) == 0
+    config, weights = load_checkpoint(out)
+    history = config.training["history"]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert weights["mean_image"].mean() > 0.5  # dark on light: mostly paper
+    assert config.training["drawings"] == 350  # nothing held out
+    assert config.raster.polarity == REPORT.raster.polarity and config.raster.size == 64
+
+
+def test_killed_and_called_again_it_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
+    options = ("--epochs", "5", "--batch-size", "32", "--seed", "7")
+    whole, killed = tmp_path / "a" / "net.safetensors", tmp_path / "b" / "net.safetensors"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    run = [sys.executable, "-m", "nets"]
+    subprocess.run([*run, *command(data, whole, *options)], check=True, env=environment, capture_output=True)
+
+    process = subprocess.Popen([*run, *command(data, killed, *options)], env=environment, stderr=subprocess.DEVNULL)
+    state = tmp_path / "b" / "work" / "net.safetensors.state"
+    deadline = time.monotonic() + 120
+    while not state.exists() and time.monotonic() < deadline:
+        os.sched_yield()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert state.exists() and not killed.exists()
+    again = subprocess.run(
+        [*run, *command(data, killed, *options)], check=True, env=environment, capture_output=True, text=True
+    )
+    assert "going on from step" in again.stderr
+
+    (_, a), (_, b) = load_checkpoint(whole), load_checkpoint(killed)
+    for name in a:
+        torch.testing.assert_close(a[name], b[name], rtol=0, atol=0)
+
+
+def test_the_state_of_another_run_is_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "net.safetensors"
+    (tmp_path / "work").mkdir()
+    state = {"signature": "{}", "progress": {}}
+    torch.save(state, tmp_path / "work" / "net.safetensors.state")
+    assert main(command(data, out)) == 2
+    assert "state of another run" in capsys.readouterr().err
+
+
+def test_data_that_is_not_there_is_one_line_and_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command(tmp_path / "nowhere", tmp_path / "x.safetensors")) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("nets: ")
+
+
+def test_batches_are_the_same_for_any_number_of_workers(doodles: SketchSet) -> None:
+    def batches(workers: int) -> list[np.ndarray]:
+        order = Shuffled(len(doodles), 64, seed=5, start=3, stop=14)
+        return [x.numpy() for x, _ in loader(TrainingRasters(doodles, RasterSpec(), 5, None), order, workers)]
+
+    for a, b in zip(batches(0), batches(2), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_epoch_shows_every_drawing_once_and_resuming_changes_nothing() -> None:
+    whole = [key for batch in Shuffled(100, 10, 0, 0, 20) for key in batch]
+    assert sorted(whole) == [(epoch, row) for epoch in (0, 1) for row in range(100)]
+    assert [row for _, row in whole[:100]] != [row for _, row in whole[100:]]
+    assert [key for batch in Shuffled(100, 10, 0, 7, 20) for key in batch] == whole[70:]
+
+
+def test_augmentation_varies_the_drawing_and_keeps_it_in_the_raster(doodles: SketchSet) -> None:
+    spec = RasterSpec()
+    for row in range(0, len(doodles), 40):
+        variants = [augmented(doodles.strokes(row), spec, np.random.default_rng(n)) for n in range(4)]
+        assert all(variant.any() for variant in variants)
+        assert not np.array_equal(variants[0], variants[1])
+        for variant in variants:
+            assert variant[[0, -1]].mean() < 40 and variant[:, [0, -1]].mean() < 40
+
+
+def test_the_raster_cache_holds_what_would_be_drawn(doodles: SketchSet, tmp_path: Path) -> None:
+    spec = RasterSpec(size=32, padding=1)
+    for _ in range(2):
+        rasters = cached_rasters(doodles, spec, tmp_path)
+        np.testing.assert_array_equal(rasters[17], rasterise(doodles.strokes(17), spec))
+    assert len(list(tmp_path.iterdir())) == 1
+    cached_rasters(doodles, RasterSpec(), tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
