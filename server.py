@@ -83,7 +83,7 @@ def create_app(engine: SearchEngine) -> Flask:
         path="openapi",
         title="Trazo",
         version="1",
-        model_adapter=_Adapter(),
+        model_adapter=_Adapter(),  # type: ignore[arg-type]
         before=_refuse_invalid,
         validation_error_model=Problem,
         naming_strategy=lambda model: model.__name__,

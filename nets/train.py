@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from nets.batches import Shuffled, TrainingRasters, loader
 from nets.checkpoint import CheckpointConfig, save_checkpoint
+from nets.curves import draw_curves
 from nets.raster_cache import cached_rasters
 from nets.recipe import Recipe, initialise_as_report
 from nets.registry import build_net
@@ -137,6 +138,7 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
 
     config = CheckpointConfig(run.net, sketches.classes, recipe.raster, _record(run, training, progress))
     save_checkpoint(out, config, progress.best_weights)
+    draw_curves(progress.history, run.work / f"{out.stem}.curves.png")
     state_file.unlink(missing_ok=True)
     return config
 

@@ -46,6 +46,7 @@ def test_training_learns_and_says_what_it_did(data: Path, tmp_path: Path, capsys
     assert max(epoch["validation_accuracy"] for epoch in history) > 0.7
     assert config.classes == tuple(sorted(CLASSES)) and config.training["recipe"]["raster"]["size"] == 64
     assert not list((tmp_path / "work").glob("*.state"))
+    assert (tmp_path / "work" / "trazonet.doodles.curves.png").stat().st_size > 10_000
 
     assert main(["evaluate", "--checkpoint", str(out), "--data", str(data), "--per-class", "20"]) == 0
     report = json.loads(capsys.readouterr().out.splitlines()[-1])["train"]
