@@ -31,8 +31,8 @@ def first_gallery(gallery: Path, encoder: Encoder, data: Path | None, source: st
     try:
         fetch(QUICKDRAW_CLASSES, PER_CLASS, work / "quickdraw", source)
     except FetchError as error:
-        log.info("Quick, Draw! cannot be reached (%s).", error)
-        log.info("Building a gallery of the built-in doodles instead: a demo, not real drawings.")
+        log.debug("%s", error)
+        log.info("Quick, Draw! cannot be reached: building a gallery of the built-in doodles, a demo without real drawings.")
         write_doodles(work / "doodles")
         return build(gallery, read_folder(work / "doodles"), encoder, {"doodles": True})
     log.info("Building a gallery of Quick, Draw!, %d drawings of each of 345 classes.", PER_CLASS)

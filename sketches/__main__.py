@@ -20,7 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     fetching = commands.add_parser("fetch", help="download the first drawings of each class of Quick, Draw!")
     fetching.add_argument(
-        "--classes", nargs="+", required=True, help="class names, a protocol's name, `all`, or a file with one a line"
+        "--classes",
+        nargs="+",
+        required=True,
+        help="class names (also separated by commas), a protocol's name, `all`, or a file with one a line",
     )
     fetching.add_argument("--per-class", type=int, default=400, metavar="N")
     fetching.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -56,6 +59,7 @@ def _class_names(words: list[str]) -> tuple[str, ...]:
             return PROTOCOLS[words[0]].test_classes
         if Path(words[0]).is_file():
             return read_class_list(Path(words[0]))
+    words = [name.strip() for word in words for name in word.split(",") if name.strip()]
     unknown = [word for word in words if word not in QUICKDRAW_CLASSES]
     if unknown:
         raise DatasetError(f"{unknown[0]!r} is not a class of Quick, Draw!; the 345 are in sketches/quickdraw_classes.txt")

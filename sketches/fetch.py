@@ -1,5 +1,6 @@
 """Download Quick, Draw! by HTTP Range requests: only the first bytes that hold the drawings asked for."""
 
+import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,9 @@ BYTES_A_DRAWING = 700  # a little above the average line, so that one request is
 ATTEMPTS = 5
 PARALLEL = 8
 TIMEOUT = (5, 30)  # seconds to connect, and between bytes
+
+# It warns of every retry; what is left after the last one is said in a FetchError.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
 class FetchError(OSError):

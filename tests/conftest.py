@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 import waitress
 
@@ -16,6 +17,10 @@ from search.engine import SearchEngine
 from server import MAX_BODY, create_app
 from sketches.doodles import DOODLES, doodle
 from sketches.sketch_set import SketchSet
+
+# These machines are shared: how long an example takes says nothing.
+hypothesis.settings.register_profile("trazo", deadline=None)
+hypothesis.settings.load_profile("trazo")
 
 QUICKDRAW = Path(os.environ.get("TRAZO_QUICKDRAW", Path(__file__).parents[2] / "shared" / "quickdraw"))
 

@@ -17,7 +17,7 @@ def rows(engine: SearchEngine, results: Results) -> list[int]:
     return [ids.index(hit.id) for hit in results.hits]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 200), st.booleans())
 def test_equals_brute_force(engine: SearchEngine, seed: int, k: int, filtered: bool) -> None:
     rng = np.random.default_rng(seed)

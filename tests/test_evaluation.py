@@ -39,7 +39,7 @@ def test_average_precision_by_hand() -> None:
     assert average_precision(np.array([1, 4])) == pytest.approx((1 + 2 / 4) / 2)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(2, 60), st.integers(1, 6), st.integers(1, 8), st.integers(0, 2**32 - 1))
 def test_equals_scikit_learn(count: int, classes: int, dim: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

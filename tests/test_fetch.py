@@ -157,7 +157,23 @@ def test_real_drawings_through_the_command(quickdraw: Path, tmp_path: Path, caps
     server = Bucket(quickdraw)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     names = ["cat", "hot air balloon", "The Eiffel Tower"]
-    assert main(["fetch", "--classes", *names, "--per-class", "25", "--out", str(tmp_path), "--source", server.url]) == 0
+    assert (
+        main(
+            [
+                "fetch",
+                "--classes",
+                names[0],
+                ",".join(names[1:]),
+                "--per-class",
+                "25",
+                "--out",
+                str(tmp_path),
+                "--source",
+                server.url,
+            ]
+        )
+        == 0
+    )
     server.shutdown()
     server.server_close()
     for name in names:

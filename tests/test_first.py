@@ -22,7 +22,7 @@ def test_offline_it_is_doodles_and_then_the_gallery_stays(tmp_path: Path, caplog
     arguments = ["first", "--gallery", str(tmp_path / "g"), "--source", "http://127.0.0.1:9"]
     with caplog.at_level("INFO"):
         assert main(arguments) == 0
-    assert "cannot be reached" in caplog.text and "a demo, not real drawings" in caplog.text
+    assert "cannot be reached" in caplog.text and "a demo without real drawings" in caplog.text
     built = current_snapshot(tmp_path / "g")
     assert read_manifest(built).source == {"doodles": True}
     caplog.clear()

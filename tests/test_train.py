@@ -90,6 +90,15 @@ def test_killed_and_called_again_it_ends_with_the_same_weights(data: Path, tmp_p
         torch.testing.assert_close(a[name], b[name], rtol=0, atol=0)
 
 
+def test_it_stops_early_when_nothing_gets_better(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "net.safetensors"
+    lazy = ("--epochs", "40", "--batch-size", "64", "--learning-rate", "1e-12", "--patience", "2")
+    assert main(command(data, out, *lazy)) == 0
+    config, _ = load_checkpoint(out)
+    assert len(config.training["history"]) - config.training["kept_epoch"] == 2
+    assert len(config.training["history"]) < 20
+
+
 def test_the_state_of_another_run_is_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "net.safetensors"
     (tmp_path / "work").mkdir()
