@@ -15,8 +15,7 @@ from indexer.snapshot import SnapshotError
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
 from sketches.errors import SketchError
-from sketches.folder import read_class_list, read_folder
-from sketches.protocol import PROTOCOLS
+from sketches.selection import add_selection, selected
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,10 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     subject.add_argument("--data", type=Path, metavar="DIR", help="folder of <class>.ndjson, embedded by --checkpoint")
     subject.add_argument("--embeddings", type=Path, metavar="FILE.npz", help="arrays `embeddings` and `labels`")
     measuring.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name, with --data")
-    choice = measuring.add_mutually_exclusive_group()
-    choice.add_argument("--protocol", choices=PROTOCOLS, help="the test drawings of a protocol, with --data")
-    choice.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line, with --data")
-    measuring.add_argument("--per-class", type=int, metavar="N", help="the first N drawings of each class, with --data")
+    add_selection(measuring)
 
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -68,11 +64,7 @@ def _subject(args: argparse.Namespace) -> Subject:
         return of_file(args.embeddings)
     if args.gallery:
         return of_gallery(args.gallery)
-    encoder = Encoder(find_checkpoint(args.checkpoint))
-    if args.protocol:
-        return of_drawings(encoder, PROTOCOLS[args.protocol].test(args.data))
-    classes = read_class_list(args.classes) if args.classes else None
-    return of_drawings(encoder, read_folder(args.data, classes, args.per_class))
+    return of_drawings(Encoder(find_checkpoint(args.checkpoint)), selected(args, "test"))
 
 
 def _print_classes(result: LeaveOneOut) -> None:

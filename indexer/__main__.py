@@ -14,8 +14,7 @@ from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
 from sketches.errors import SketchError
 from sketches.fetch import SOURCE
-from sketches.folder import read_class_list, read_folder
-from sketches.protocol import PROTOCOLS
+from sketches.selection import add_selection, selected
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,10 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     building = commands.add_parser("build", help="embed a folder of drawings and publish them as the current snapshot")
     building.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson files")
-    choice = building.add_mutually_exclusive_group()
-    choice.add_argument("--protocol", choices=PROTOCOLS, help="index the test drawings of a protocol")
-    choice.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line (default: all in DIR)")
-    building.add_argument("--per-class", type=int, metavar="N", help="the first N drawings of each class")
+    add_selection(building)
 
     first = commands.add_parser("first", help="make sure there is a gallery: as it is, of Quick, Draw!, or of doodles")
     first.add_argument("--data", type=Path, metavar="DIR", help="drawings on this machine, to use instead of a download")
@@ -53,10 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _build(args: argparse.Namespace, encoder: Encoder) -> Manifest:
-    if args.protocol:
-        return build(args.gallery, PROTOCOLS[args.protocol].test(args.data), encoder, {"protocol": args.protocol})
-    classes = read_class_list(args.classes) if args.classes else None
-    return build(args.gallery, read_folder(args.data, classes, args.per_class), encoder, {"per_class": args.per_class})
+    source = {"protocol": args.protocol} if args.protocol else {"folder": args.data.name, "per_class": args.per_class}
+    return build(args.gallery, selected(args, "test"), encoder, source)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,7 @@ from nets.recipe import RECIPES
 from nets.registry import NETS
 from nets.train import Run, TrainingError, train
 from sketches.errors import SketchError
-from sketches.folder import read_class_list, read_folder
-from sketches.protocol import PROTOCOLS
-from sketches.sketch_set import SketchSet
+from sketches.selection import add_selection, selected
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--net", choices=NETS, default="trazonet")
     training.add_argument("--recipe", choices=RECIPES, default="best")
     training.add_argument("--out", type=Path, required=True, metavar="FILE", help="ARCHITECTURE.TAG.safetensors")
-    _add_data(training)
+    training.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson files or pictures")
+    add_selection(training)
     training.add_argument("--size", type=int, help="raster size in pixels (default: the recipe's)")
     training.add_argument("--epochs", type=int, help="default: the recipe's")
     training.add_argument("--iterations", type=int, help="length in batches, instead of epochs")
@@ -46,7 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     evaluation = commands.add_parser("evaluate", help="accuracy, top-3 and loss on train and test drawings")
     evaluation.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name")
-    _add_data(evaluation)
+    evaluation.add_argument("--data", type=Path, required=True, metavar="DIR")
+    add_selection(evaluation)
 
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -57,23 +57,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(json.dumps(result))
     return 0
-
-
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson files")
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument("--protocol", choices=PROTOCOLS)
-    group.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line (default: all in DIR)")
-    parser.add_argument("--per-class", type=int, metavar="N", help="the first N drawings of each class")
-
-
-def _drawings(args: argparse.Namespace) -> dict[str, SketchSet]:
-    """The drawings asked for: train and test by a protocol, or one lot from the folder."""
-    if args.protocol:
-        protocol = PROTOCOLS[args.protocol]
-        return {"train": protocol.train(args.data), "test": protocol.test(args.data)}
-    classes = read_class_list(args.classes) if args.classes else None
-    return {"train": read_folder(args.data, classes, args.per_class)}
 
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
@@ -98,7 +81,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         precision=_precision(args.precision, args.device),
         workers=args.workers,
     )
-    config = train(run, _drawings(args)["train"], args.out)
+    config = train(run, selected(args, "train"), args.out)
     return {"checkpoint": str(args.out), **{k: v for k, v in config.training.items() if k not in ("recipe", "history")}}
 
 
@@ -114,7 +97,10 @@ def _precision(asked: str, device: str) -> str:
 def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     encoder = Encoder(find_checkpoint(args.checkpoint))
     parts = {}
-    for part, sketches in _drawings(args).items():
+    drawings = {"test": selected(args, "test")}
+    if args.protocol:
+        drawings["train"] = selected(args, "train")
+    for part, sketches in drawings.items():
         unknown = sorted(set(sketches.classes) - set(encoder.config.classes))
         if unknown:
             raise CheckpointError(

@@ -12,10 +12,8 @@ import numpy.typing as npt
 from indexer.snapshot import Snapshot, current_snapshot, open_snapshot
 from nets.exits import EMBEDDING_DIM
 from search.results import Hit, Results, SearchError, UnknownSketch
-from sketches.picture import read_picture
 from sketches.sketch import Sketch, Strokes, check_strokes
-from sketches.svg import read_svg
-from sketches.trace import trace
+from sketches.upload import read_upload
 
 MAX_K = 1_000
 
@@ -107,13 +105,6 @@ class SearchEngine:
             )
         rows = np.concatenate([self._rows_of_class[name] for name in set(classes)])
         return faiss.SearchParameters(sel=faiss.IDSelectorBatch(rows))  # type: ignore[call-arg]
-
-
-def read_upload(data: bytes) -> Strokes:
-    """The strokes in the bytes of an SVG or of a picture. Raises SketchError."""
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
-        return read_svg(data)
-    return trace(read_picture(data))
 
 
 @contextmanager

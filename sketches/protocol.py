@@ -9,6 +9,7 @@ import numpy as np
 
 from sketches.errors import DatasetError
 from sketches.folder import read_folder
+from sketches.ndjson import Damaged
 from sketches.sketch_set import SketchSet
 
 TEST_PER_CLASS = 50
@@ -37,13 +38,13 @@ class Protocol:
     train_classes: tuple[str, ...]
     test_classes: tuple[str, ...]
 
-    def train(self, folder: Path) -> SketchSet:
+    def train(self, folder: Path, damaged: Damaged = "skip") -> SketchSet:
         """The training drawings (about 350 a class). Raises DatasetError."""
-        return split(read_folder(folder, self.train_classes))[0]
+        return split(read_folder(folder, self.train_classes, damaged=damaged))[0]
 
-    def test(self, folder: Path) -> SketchSet:
+    def test(self, folder: Path, damaged: Damaged = "skip") -> SketchSet:
         """The test drawings, 50 a class: gallery and queries in one. Raises DatasetError."""
-        return split(read_folder(folder, self.test_classes))[1]
+        return split(read_folder(folder, self.test_classes, damaged=damaged))[1]
 
 
 PROTOCOLS: dict[str, Protocol] = {

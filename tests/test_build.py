@@ -97,6 +97,9 @@ def test_the_command_builds_from_a_folder(tmp_path: Path, capsys: pytest.Capture
     assert main([*arguments, "--classes", str(tmp_path / "classes.txt"), "--per-class", "4"]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["size"] == 8 and result["classes"] == 2
+    (tmp_path / "data" / "moon.ndjson").write_text("{\n")
+    assert main([*arguments, "--damaged", "refuse"]) == 2
+    assert "moon.ndjson:1: not a drawing" in capsys.readouterr().err
     assert main([*arguments, "--checkpoint", "no.such"]) == 2
     assert "neither a file nor a shipped name" in capsys.readouterr().err
     assert main([*arguments, "--protocol", "qd100"]) == 2

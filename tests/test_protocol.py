@@ -42,7 +42,7 @@ def test_too_few_drawings_are_refused(tmp_path: Path) -> None:
 def test_folders_that_lack_something_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="not a folder"):
         read_folder(tmp_path / "nowhere")
-    with pytest.raises(DatasetError, match="holds no"):
+    with pytest.raises(DatasetError, match="holds neither"):
         read_folder(tmp_path)
     write_doodles(tmp_path, ["cat"], per_class=3)
     with pytest.raises(DatasetError, match="lacks 1 of 2 classes: sun"):

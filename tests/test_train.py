@@ -49,7 +49,7 @@ def test_training_learns_and_says_what_it_did(data: Path, tmp_path: Path, capsys
     assert (tmp_path / "work" / "trazonet.doodles.curves.png").stat().st_size > 10_000
 
     assert main(["evaluate", "--checkpoint", str(out), "--data", str(data), "--per-class", "20"]) == 0
-    report = json.loads(capsys.readouterr().out.splitlines()[-1])["train"]
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])["test"]
     assert report["drawings"] == 100 and report["accuracy"] > 0.7 and report["top3"] >= report["accuracy"]
 
 
