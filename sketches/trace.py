@@ -17,7 +17,8 @@ from sketches.sketch import Strokes
 
 WORKING_SIDE = 256  # the drawing's longest side while it is thinned
 MIN_CONTRAST = 24  # of 255, between ink and paper
-SPECK = 0.004  # spots smaller than this part of all ink are dust
+SPECK = 0.001  # spots smaller than this part of all ink are dust; an eye may be twice as large
+PAPER_SIDE = 160  # light changes slowly: a picture of this size shows it
 
 
 def trace(picture: Grey) -> Strokes:
@@ -31,19 +32,23 @@ def _ink(picture: Grey) -> npt.NDArray[np.uint8]:
     border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     if np.median(border) < 128:
         picture = ~picture
-    # The paper is what remains when everything narrower than a fifth of the picture is closed away.
-    reach = max(picture.shape) // 5 | 1
-    small = cv2.resize(picture, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA) if reach > 15 else picture
-    kernel = np.ones((max(3, reach // 4 if small is not picture else reach),) * 2, np.uint8)
-    paper = cv2.blur(cv2.morphologyEx(small, cv2.MORPH_CLOSE, kernel), (5, 5))
-    paper = cv2.resize(paper, picture.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    darkness = cv2.subtract(paper, picture)
+    darkness = cv2.subtract(_paper(picture), picture)
     if darkness.max() < MIN_CONTRAST:
         raise PictureError("no drawing stands out from the paper: use a darker pen or more light")
     threshold, ink = cv2.threshold(darkness, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     if threshold < MIN_CONTRAST / 2:
         _, ink = cv2.threshold(darkness, MIN_CONTRAST / 2, 255, cv2.THRESH_BINARY)
     return ink.astype(np.uint8)
+
+
+def _paper(picture: Grey) -> Grey:
+    """The paper without its ink: what remains when all that is narrower than a fifth of the picture is closed away."""
+    height, width = picture.shape
+    zoom = min(1.0, PAPER_SIDE / max(height, width))
+    small = cv2.resize(picture, (max(1, round(width * zoom)), max(1, round(height * zoom))), interpolation=cv2.INTER_AREA)
+    reach = max(small.shape) // 5 | 1
+    closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, np.ones((reach, reach), np.uint8))
+    return np.asarray(cv2.resize(cv2.blur(closed, (5, 5)), (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def _cropped(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
