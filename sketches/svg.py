@@ -54,6 +54,8 @@ def read_svg(data: bytes) -> Strokes:
 
 def _shapes(root: Element) -> Iterator[svgelements.Path]:
     """Every drawn shape as a path in the root's coordinates."""
+    view = (root.get("viewBox") or "0 0 100 100").replace(",", " ").split()
+    width, height = float(view[2]), float(view[3])
     waiting = [(root, svgelements.Matrix())]
     while waiting:
         element, outer = waiting.pop()
@@ -62,8 +64,9 @@ def _shapes(root: Element) -> Iterator[svgelements.Path]:
             continue
         matrix = svgelements.Matrix(element.get("transform", "")) * outer
         if name in _SHAPES:
-            attributes = {key: value for key, value in element.attrib.items() if key != "transform"}
-            yield abs(svgelements.Path(_SHAPES[name](attributes)) * matrix)  # abs: apply the matrix to the points
+            shape = _SHAPES[name]({key: value for key, value in element.attrib.items() if key != "transform"})
+            shape.render(ppi=96, width=width, height=height)  # what lengths like 5% and 3mm are measured by
+            yield abs(svgelements.Path(shape) * matrix)  # abs: apply the matrix to the points
         waiting.extend((child, matrix) for child in reversed(element))
 
 

@@ -1,6 +1,10 @@
+import re
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from sketches.errors import DamagedSketch
 from sketches.sketch import as_strokes
@@ -29,6 +33,11 @@ def svg(body: str, attributes: str = "") -> bytes:
 def test_shapes_become_strokes(body: str, expected: list[list[float]]) -> None:
     (stroke,) = read_svg(svg(body))
     np.testing.assert_allclose(stroke, expected, atol=1e-4)
+
+
+def test_lengths_have_units() -> None:
+    (stroke,) = read_svg(svg('<line x1="10%" y1="0" x2="1in" y2="50%"/>', 'viewBox="0 0 200 50"'))
+    np.testing.assert_allclose(stroke, [[20, 0], [96, 25]], atol=1e-3)
 
 
 def test_each_move_starts_a_stroke() -> None:
@@ -87,3 +96,23 @@ def test_a_thumbnail_holds_the_strokes(drawing: list[list[list[int]]]) -> None:
     strokes = as_strokes(drawing)
     for ours, theirs in zip(strokes, read_svg(write_svg(strokes).encode()), strict=True):
         np.testing.assert_allclose(theirs if len(ours) > 1 else theirs[:1], ours, atol=1e-3)
+
+
+EVERYTHING = (
+    '<g transform="rotate(30) translate(1,2) matrix(1 2 3 4 5 6) skewX(3)">'
+    '<path d="M1 2C3 4 5 6 7 8S1 2 3 4Q1 2 3 4T5 6A3 3 0 0 1 5 5z"/><rect x="1" y="2" width="3" height="4" rx="1"/>'
+    '<circle cx="3" cy="4" r="2"/><ellipse cx="3" cy="3" rx="2" ry="1"/><polygon points="1,2 3,4 5,1"/>'
+    '<line x1="1" y1="2" x2="5%" y2="3mm"/></g>'
+)
+ODD = ["1e999", "-", "nan", "", "5%", "1e-300", "0", "inf", "1e38", "abc", "9" * 400, "M", "z", "A", "1 2 3", "1em"]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_odd_attributes_are_read_or_refused_but_never_crash(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+
+    def odd(match: re.Match[str]) -> str:
+        return ODD[rng.integers(len(ODD))] if rng.random() < 0.05 else match[0]
+
+    with suppress(DamagedSketch):
+        assert read_svg(svg(re.sub(r'\b\d+|[MCSQTAz](?=[ 0-9"])', odd, EVERYTHING)))
