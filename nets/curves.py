@@ -15,7 +15,8 @@ def draw_curves(history: Sequence[dict[str, Any]], path: Path) -> None:
     left.plot(epochs, [row["loss"] for row in history], "o-", label="training")
     left.set(xlabel="epoch", ylabel="loss")
     for name, label in (("accuracy", "training, augmented"), ("validation_accuracy", "validation")):
-        right.plot(epochs, [row[name] for row in history], "o-", label=label)
+        values = [float("nan") if row[name] is None else row[name] for row in history]
+        right.plot(epochs, values, "o-", label=label)
     right.set(xlabel="epoch", ylabel="accuracy")
     for axes in (left, right):
         axes.grid(alpha=0.3)

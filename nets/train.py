@@ -4,23 +4,20 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from nets.batches import Shuffled, TrainingRasters, loader
 from nets.checkpoint import CheckpointConfig, save_checkpoint
 from nets.curves import draw_curves
+from nets.learner import Learner
 from nets.raster_cache import cached_rasters
 from nets.recipe import Recipe, initialise_as_report
 from nets.registry import build_net
@@ -57,7 +54,7 @@ class Progress:
 
     step: int = 0
     seconds: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, float | None]] = field(default_factory=list)
     best_accuracy: float = -1.0
     best_epoch: int = -1
     best_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -73,150 +70,97 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
     recipe = run.recipe
     held_out = recipe.validation_per_class
     training, validation = split(sketches, held_out) if held_out else (sketches, None)
+    validation_rasters = cached_rasters(validation, recipe.raster, run.work) if validation else None
     steps_per_epoch = len(training) // recipe.batch_size
     if steps_per_epoch == 0:
         raise DatasetError(f"{len(training)} training drawings do not fill one batch of {recipe.batch_size}")
-    total = recipe.iterations or recipe.epochs * steps_per_epoch
+    steps = recipe.iterations or recipe.epochs * steps_per_epoch
 
     torch.manual_seed(run.seed)
-    net = build_net(run.net, len(sketches.classes), recipe.raster.size)
+    learner = Learner(_fresh_net(run, training), recipe, steps, run.device, run.precision)
+    state = _State(run.work / f"{out.name}.state", _signature(run, sketches))
+    progress = state.resume(learner)
+
     plain = None if recipe.augment else cached_rasters(training, recipe.raster, run.work)
-    if recipe.report_init:
-        initialise_as_report(net)
-    if recipe.subtract_mean:
-        _measure_mean(net, cached_rasters(training, recipe.raster, run.work))
-    net = net.to(run.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    averaging = _moving_average(recipe.ema)
-    average = AveragedModel(net, multi_avg_fn=averaging, use_buffers=True) if recipe.ema else None
-    optimizer, schedule = _optimizer(net, recipe, total)
-
-    progress = Progress()
-    state_file = run.work / f"{out.name}.state"
-    parts = {"net": net, "average": average, "optimizer": optimizer, "schedule": schedule}
-    signature = _signature(run, sketches)
-    _resume(state_file, signature, parts, progress)
-
     batches = loader(
         TrainingRasters(training, recipe.raster, run.seed, plain),
-        Shuffled(len(training), recipe.batch_size, run.seed, progress.step, total),
+        Shuffled(len(training), recipe.batch_size, run.seed, progress.step, steps),
         run.workers,
     )
-    validate = _validator(validation, run) if validation else None
-    started = saved = time.monotonic()
-    before = progress.seconds
-    losses, hits, seen = 0.0, 0, 0
-    bar = tqdm(batches, "training", total=total, initial=progress.step, unit="batch", disable=None)
-    for rasters, labels in bar:
-        loss, right = _step(net, rasters, labels, run, optimizer, schedule)
-        if average:
-            average.update_parameters(net)
+    clock = time.monotonic()
+    for batch in tqdm(batches, "training", total=steps, initial=progress.step, unit="batch", disable=None):
+        learner.step(*batch)
         progress.step += 1
-        losses, hits, seen = losses + loss * len(labels), hits + right, seen + len(labels)
-        progress.seconds = before + time.monotonic() - started
+        progress.seconds, clock = progress.seconds + time.monotonic() - clock, time.monotonic()
+        if progress.step % steps_per_epoch and progress.step < steps:
+            state.save_now_and_then(learner, progress)
+            continue
 
-        if progress.step % steps_per_epoch == 0 or progress.step == total:
-            kept = average.module if average else net
-            accuracy = validate(kept) if validate else float("nan")
-            epoch = -(-progress.step // steps_per_epoch)
-            progress.history.append(
-                {"epoch": epoch, "loss": losses / seen, "accuracy": hits / seen, "validation_accuracy": accuracy}
-            )
-            losses, hits, seen = 0.0, 0, 0
-            if not validate or accuracy > progress.best_accuracy:
-                progress.best_accuracy, progress.best_epoch = accuracy, epoch
-                progress.best_weights = {name: tensor.cpu().clone() for name, tensor in kept.state_dict().items()}
-            log.info("epoch %d: %s", epoch, {k: round(v, 4) for k, v in progress.history[-1].items()})
-            bar.set_postfix(loss=f"{progress.history[-1]['loss']:.3f}", validation=f"{accuracy:.3f}")
-            _save(state_file, signature, parts, progress)
-            saved = time.monotonic()
-            if validate and epoch - progress.best_epoch >= recipe.patience:
-                log.info("no better validation accuracy for %d epochs: stopping", recipe.patience)
-                break
-        elif time.monotonic() - saved > SAVE_EVERY:
-            _save(state_file, signature, parts, progress)
-            saved = time.monotonic()
+        epoch = -(-progress.step // steps_per_epoch)
+        accuracy = None
+        if validation and validation_rasters is not None:
+            accuracy = learner.accuracy(validation_rasters, validation.labels)
+        if accuracy is None or accuracy > progress.best_accuracy:
+            progress.best_accuracy, progress.best_epoch = accuracy or 0.0, epoch
+            progress.best_weights = learner.weights()
+        progress.history.append({"epoch": epoch, **learner.report(), "validation_accuracy": accuracy})
+        log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in progress.history[-1].items() if value is not None))
+        state.save(learner, progress)
+        if epoch - progress.best_epoch >= recipe.patience:
+            log.info("no better validation accuracy for %d epochs: stopping", recipe.patience)
+            break
 
     config = CheckpointConfig(run.net, sketches.classes, recipe.raster, _record(run, training, progress))
     save_checkpoint(out, config, progress.best_weights)
     draw_curves(progress.history, run.work / f"{out.stem}.curves.png")
-    state_file.unlink(missing_ok=True)
+    state.path.unlink(missing_ok=True)
     return config
 
 
-def _step(
-    net: nn.Module,
-    rasters: Tensor,
-    labels: Tensor,
-    run: Run,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-) -> tuple[float, int]:
-    """One step down the loss; the loss, and how many of the batch were answered right."""
-    device = torch.device(run.device)
-    pixels = rasters.to(device, non_blocking=True).float().div_(255).contiguous(memory_format=torch.channels_last)
-    labels = labels.to(device, non_blocking=True)
-    with torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bfloat16"):
-        logits = net(pixels).logits
-    loss = F.cross_entropy(logits.float(), labels, label_smoothing=run.recipe.label_smoothing)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    optimizer.step()
-    schedule.step()
-    return loss.item(), int((logits.argmax(1) == labels).sum())
+def _fresh_net(run: Run, training: SketchSet) -> nn.Module:
+    """A net with its initial weights and, where the recipe wants it, the mean training raster to subtract."""
+    recipe = run.recipe
+    net = build_net(run.net, len(training.classes), recipe.raster.size)
+    if recipe.report_init:
+        initialise_as_report(net)
+    if recipe.subtract_mean:
+        mean_image = getattr(net, "mean_image", None)
+        if mean_image is None:
+            raise TrainingError(f"{run.net} has no mean image to subtract: train it with --recipe best")
+        mean = np.mean(cached_rasters(training, recipe.raster, run.work), axis=0, dtype=np.float64) / 255  # (size, size)
+        mean_image.copy_(torch.from_numpy(mean))
+    return net
 
 
-def _optimizer(
-    net: nn.Module, recipe: Recipe, total: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    if recipe.optimizer == "adam":
-        adam = torch.optim.Adam(net.parameters(), recipe.learning_rate)
-        return adam, torch.optim.lr_scheduler.ConstantLR(adam, factor=1.0)
-    # Weight decay shrinks matrices; on BatchNorm's scales and shifts it only hurts.
-    matrices = [p for p in net.parameters() if p.ndim > 1]
-    vectors = [p for p in net.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    adamw = torch.optim.AdamW(groups, recipe.learning_rate)
-    return adamw, torch.optim.lr_scheduler.OneCycleLR(adamw, recipe.learning_rate, total_steps=total, pct_start=0.2)
+class _State:
+    """The state file of a run: written by atomic rename, so that a kill leaves the old one or the new one."""
 
+    def __init__(self, path: Path, signature: str) -> None:
+        self.path, self._signature, self._saved = path, signature, time.monotonic()
 
-def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Exponential moving average whose decay grows from 0.1, so that the initial weights are soon forgotten."""
+    def resume(self, learner: Learner) -> Progress:
+        """What the file holds, put into the learner; nothing done yet where there is no file. Raises TrainingError."""
+        if not self.path.exists():
+            return Progress()
+        state = torch.load(self.path, map_location="cpu", weights_only=True)
+        if state["signature"] != self._signature:
+            raise TrainingError(f"{self.path} is the state of another run; delete it to start anew, or name another --out")
+        learner.load_state_dict(state["learner"])
+        progress = Progress(**state["progress"])
+        log.info("going on from step %d (%s)", progress.step, self.path)
+        return progress
 
-    @torch.no_grad()
-    def update(averages: list[Tensor], values: list[Tensor], count: Tensor | int) -> None:
-        n = int(count)
-        weight = 1 - min(decay, (1 + n) / (10 + n))
-        if averages[0].is_floating_point():
-            torch._foreach_lerp_(averages, values, weight)
-        else:  # BatchNorm's count of batches
-            torch._foreach_copy_(averages, values)
+    def save(self, learner: Learner, progress: Progress) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.path.with_name(self.path.name + ".tmp")
+        state = {"signature": self._signature, "progress": vars(progress), "learner": learner.state_dict()}
+        torch.save(state, unfinished)
+        unfinished.replace(self.path)
+        self._saved = time.monotonic()
 
-    return update
-
-
-def _measure_mean(net: nn.Module, rasters: npt.NDArray[np.uint8]) -> None:
-    if not isinstance(net.mean_image, Tensor):
-        raise TrainingError("this net has no mean image to subtract; use --recipe best")
-    mean = np.mean(rasters, axis=0, dtype=np.float64) / 255  # (size, size)
-    net.mean_image.copy_(torch.from_numpy(mean))
-
-
-def _validator(validation: SketchSet, run: Run) -> Callable[[nn.Module], float]:
-    """A function from a net to its accuracy on the validation drawings."""
-    rasters = cached_rasters(validation, run.recipe.raster, run.work)
-
-    def accuracy(net: nn.Module) -> float:
-        training, hits = net.training, 0
-        net.eval()
-        with torch.inference_mode():
-            for start in range(0, len(rasters), 512):
-                pixels = torch.from_numpy(np.array(rasters[start : start + 512])).to(run.device).unsqueeze(1)
-                answers = net(pixels.float() / 255).logits.argmax(1).cpu().numpy()
-                hits += int((answers == validation.labels[start : start + 512]).sum())
-        net.train(training)
-        return hits / len(rasters)
-
-    return accuracy
+    def save_now_and_then(self, learner: Learner, progress: Progress) -> None:
+        if time.monotonic() - self._saved > SAVE_EVERY:
+            self.save(learner, progress)
 
 
 def _signature(run: Run, sketches: SketchSet) -> str:
@@ -232,28 +176,6 @@ def _signature(run: Run, sketches: SketchSet) -> str:
             "ids": _ids_sha256(sketches),
         }
     )
-
-
-def _resume(path: Path, signature: str, parts: dict[str, Any], progress: Progress) -> None:
-    if not path.exists():
-        return
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    if state["signature"] != signature:
-        raise TrainingError(f"{path} is the state of another run; delete it to start anew, or name another --out")
-    for name, part in parts.items():
-        if part is not None:
-            part.load_state_dict(state[name])
-    for name, value in state["progress"].items():
-        setattr(progress, name, value)
-    log.info("going on from step %d (%s)", progress.step, path)
-
-
-def _save(path: Path, signature: str, parts: dict[str, Any], progress: Progress) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".tmp")
-    states = {name: part.state_dict() for name, part in parts.items() if part is not None}
-    torch.save({"signature": signature, "progress": vars(progress), **states}, unfinished)
-    unfinished.replace(path)
 
 
 def _record(run: Run, training: SketchSet, progress: Progress) -> dict[str, Any]:

@@ -1,0 +1,115 @@
+"""A net that learns: the net, its optimizer and schedule, and the moving average of its weights."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
+from torch.optim.swa_utils import AveragedModel
+
+from nets.recipe import Recipe
+
+
+class Learner:
+    """Steps down the loss by a recipe. Its `state_dict` holds all that a resumed run needs."""
+
+    def __init__(self, net: nn.Module, recipe: Recipe, steps: int, device: str, precision: str) -> None:
+        self._recipe, self._precision, self._device = recipe, precision, torch.device(device)
+        self._net = net.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        averaging = _moving_average(recipe.ema)
+        self._average = AveragedModel(net, multi_avg_fn=averaging, use_buffers=True) if recipe.ema else None
+        self._optimizer, self._schedule = _optimizer(net, recipe, steps)
+        self._forget()
+
+    @property
+    def kept(self) -> nn.Module:
+        """The net to validate and keep: the average of the weights, where the recipe has one."""
+        return self._average.module if self._average else self._net
+
+    def step(self, rasters: Tensor, labels: Tensor) -> None:
+        """Learn from a batch of rasters (B, 1, size, size) uint8 and labels (B,)."""
+        pixels = rasters.to(self._device, non_blocking=True).float().div_(255)
+        labels = labels.to(self._device, non_blocking=True)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
+            logits = self._net(pixels.contiguous(memory_format=torch.channels_last)).logits
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self._recipe.label_smoothing)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimizer.step()
+        self._schedule.step()
+        if self._average:
+            self._average.update_parameters(self._net)
+        # Sums stay on the device: fetching them would make a GPU wait in every step.
+        self._loss += loss.detach() * len(labels)
+        self._right += (logits.argmax(1) == labels).sum()
+        self._seen += len(labels)
+
+    def report(self) -> dict[str, float]:
+        """Loss and accuracy since the last report, on batches as they were trained on."""
+        answer = {"loss": float(self._loss) / self._seen, "accuracy": int(self._right) / self._seen}
+        self._forget()
+        return answer
+
+    def accuracy(self, rasters: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64]) -> float:
+        """Accuracy of the net to keep on rasters (N, size, size), in float32."""
+        net, hits = self.kept, 0
+        training = net.training
+        net.eval()
+        with torch.inference_mode():
+            for start in range(0, len(rasters), 512):
+                pixels = torch.from_numpy(np.array(rasters[start : start + 512])).to(self._device).unsqueeze(1)
+                answers = net(pixels.float() / 255).logits.argmax(1).cpu().numpy()
+                hits += int((answers == labels[start : start + 512]).sum())
+        net.train(training)
+        return hits / len(rasters)
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the weights to keep."""
+        return {name: tensor.cpu().clone() for name, tensor in self.kept.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {"net": self._net, "optimizer": self._optimizer, "schedule": self._schedule}
+        return parts | {"average": self._average} if self._average else parts
+
+    def _forget(self) -> None:
+        self._loss = torch.zeros((), device=self._device)
+        self._right = torch.zeros((), dtype=torch.int64, device=self._device)
+        self._seen = 0
+
+
+def _optimizer(net: nn.Module, recipe: Recipe, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
+    if recipe.optimizer == "adam":
+        adam = torch.optim.Adam(net.parameters(), recipe.learning_rate)
+        return adam, ConstantLR(adam, factor=1.0)
+    # Weight decay shrinks matrices; on BatchNorm's scales and shifts it only hurts.
+    matrices = [p for p in net.parameters() if p.ndim > 1]
+    vectors = [p for p in net.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    adamw = torch.optim.AdamW(groups, recipe.learning_rate)
+    return adamw, OneCycleLR(adamw, recipe.learning_rate, total_steps=steps, pct_start=0.2)
+
+
+def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Exponential moving average whose decay grows from 0.1, so that the initial weights are soon forgotten."""
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], values: list[Tensor], count: Tensor | int) -> None:
+        n = int(count)
+        weight = 1 - min(decay, (1 + n) / (10 + n))
+        if averages[0].is_floating_point():
+            torch._foreach_lerp_(averages, values, weight)
+        else:  # BatchNorm's count of batches
+            torch._foreach_copy_(averages, values)
+
+    return update
