@@ -1,4 +1,4 @@
-"""`python -m evaluation map`: exact leave-one-out mAP, its interval, and the table of classes."""
+"""`python -m evaluation map`: exact leave-one-out mAP. `python -m evaluation neighbours`: what it looks like."""
 
 import argparse
 import json
@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.leave_one_out import EvaluationError, LeaveOneOut, leave_one_out
+from evaluation.neighbours import draw_neighbours
 from evaluation.subject import Subject, of_drawings, of_file, of_gallery
 from indexer.snapshot import SnapshotError
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
+from search.engine import SearchEngine
 from sketches.errors import SketchError
 from sketches.selection import add_selection, selected
 
@@ -29,15 +31,32 @@ def main(arguments: list[str] | None = None) -> int:
     measuring.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name, with --data")
     add_selection(measuring)
 
+    drawing = commands.add_parser("neighbours", help="draw random sketches of a gallery with their nearest neighbours")
+    drawing.add_argument("--gallery", type=Path, required=True, metavar="G")
+    drawing.add_argument("--out", type=Path, default=Path("reports/neighbours.png"), metavar="FILE", help="PNG or SVG")
+    drawing.add_argument("--queries", type=int, default=20)
+    drawing.add_argument("--k", type=int, default=10)
+    drawing.add_argument("--seed", type=int, default=0)
+
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    started = time.monotonic()
     try:
-        measured = _subject(args)
-        result = leave_one_out(measured.embeddings, measured.labels, measured.ids, measured.classes)
+        if args.command == "map":
+            _map(args)
+        else:
+            engine = SearchEngine.open(args.gallery)
+            relevant = draw_neighbours(engine, args.out, args.queries, args.k, args.seed)
+            print(json.dumps({"sheet": str(args.out), f"precision@{args.k}": relevant, "queries": args.queries}))
     except (SketchError, CheckpointError, SnapshotError, EvaluationError) as error:
         print(f"evaluation: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def _map(args: argparse.Namespace) -> None:
+    started = time.monotonic()
+    measured = _subject(args)
+    result = leave_one_out(measured.embeddings, measured.labels, measured.ids, measured.classes)
     _print_classes(result)
     low, high = result.interval()
     print(
@@ -56,7 +75,6 @@ def main(arguments: list[str] | None = None) -> int:
             }
         )
     )
-    return 0
 
 
 def _subject(args: argparse.Namespace) -> Subject:

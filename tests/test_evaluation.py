@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from sklearn.metrics import average_precision_score
 
 from evaluation.__main__ import main
@@ -143,6 +144,15 @@ def test_the_command_measures_anyones_vectors(tmp_path: Path, capsys: pytest.Cap
     assert main(["map", "--embeddings", str(tmp_path / "v.npz")]) == 0
     result = last_json(capsys)
     assert result["map"] == pytest.approx(by_scikit_learn(embeddings, names), abs=1e-9) and "accuracy" not in result
+
+
+def test_the_command_draws_neighbours(gallery: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sheet = tmp_path / "new" / "sheet.png"
+    assert main(["neighbours", "--gallery", str(gallery), "--out", str(sheet), "--queries", "3", "--k", "4"]) == 0
+    with Image.open(sheet) as picture:
+        assert picture.width > 400
+    assert 0 <= last_json(capsys)["precision@4"] <= 1
+    assert main(["neighbours", "--gallery", str(tmp_path)]) == 2
 
 
 @pytest.mark.parametrize("arguments", [["--gallery", "nowhere"], ["--embeddings", "nowhere.npz"], ["--data", "nowhere"]])

@@ -1,0 +1,46 @@
+"""A sheet of queries and their nearest neighbours, for people who would rather look than read."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from search.engine import SearchEngine
+from sketches.sketch import Strokes
+
+RIGHT, WRONG, QUERY = "#2b8a3e", "#c92a2a", "#1b1b1f"
+
+
+def draw_neighbours(engine: SearchEngine, path: Path, queries: int = 20, k: int = 10, seed: int = 0) -> float:
+    """Draw random sketches of the gallery, each in a row with its k nearest, as a PNG or SVG; the share of relevant hits.
+
+    Frames are green around the query's class and red around others, with class and distance below.
+    """
+    sketches = engine.snapshot.sketches
+    rows = np.random.default_rng(seed).choice(len(sketches), min(queries, len(sketches)), replace=False)
+    figure = Figure(figsize=(1.15 * (k + 1), 1.3 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), k + 1, squeeze=False)
+    relevant = 0
+    for line, row in zip(axes, rows, strict=True):
+        query = sketches.sketch(row)
+        _show(line[0], query.strokes, query.label, QUERY)
+        for axis, hit in zip(line[1:], engine.similar_to_id(query.id, k).hits, strict=False):
+            right = hit.label == query.label
+            relevant += right
+            _show(axis, engine.sketch(hit.id).strokes, f"{hit.label} {hit.distance:.2f}", RIGHT if right else WRONG)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    return relevant / (len(rows) * k)
+
+
+def _show(axes: Axes, strokes: Strokes, words: str, colour: str) -> None:
+    for stroke in strokes:
+        axes.plot(stroke[:, 0], stroke[:, 1], color="black", linewidth=0.9, solid_capstyle="round")
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.invert_yaxis()
+    axes.margins(0.1)
+    axes.set(xticks=[], yticks=[])
+    axes.set_xlabel(words, fontsize=6, color=colour, labelpad=2)
+    for edge in axes.spines.values():
+        edge.set(color=colour, linewidth=1.5)
