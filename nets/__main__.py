@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--batch-size", type=int)
     training.add_argument("--learning-rate", type=float)
     training.add_argument("--patience", type=int, help="epochs without a better validation accuracy before stopping")
+    training.add_argument("--epoch-per-class", type=int, metavar="N", help="an epoch is N drawings of each class")
+    training.add_argument("--penalised", action="store_true", help="fewer of the classes that are answered well")
     training.add_argument("--seed", type=int, default=0)
     training.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     training.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto")
@@ -62,7 +64,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _train(args: argparse.Namespace) -> dict[str, Any]:
     recipe = RECIPES[args.recipe]
     changes = ("epochs", "iterations", "batch_size", "learning_rate", "patience")
+    if args.penalised and not args.epoch_per_class:
+        raise TrainingError("--penalised samples fewer of N drawings a class: name N with --epoch-per-class")
     recipe = replace(recipe, **{name: getattr(args, name) for name in changes if getattr(args, name) is not None})
+    recipe = replace(recipe, per_class=args.epoch_per_class, penalised=args.penalised)
     if args.size:
         # The drawing keeps its proportions: border and line grow with the raster.
         zoom = args.size / recipe.raster.size

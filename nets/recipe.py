@@ -13,6 +13,9 @@ class Recipe:
     """How to train.
 
     epochs, iterations    length; iterations win where both are given
+    per_class             an epoch is this many drawings of each class; None: every drawing once
+    penalised             with per_class: fewer drawings of the classes that are answered well (nets/epoch.py); the run keeps
+                          its length in batches, so it has more epochs
     optimizer             "adamw" on a one-cycle schedule (Smith 2018), or "adam" at a constant rate
     augment               draw every drawing anew each time (nets/augment.py), or always the same way
     ema                   decay of the weight average that is validated and kept; 0 keeps the last weights
@@ -26,6 +29,8 @@ class Recipe:
     raster: RasterSpec = field(default_factory=RasterSpec)
     epochs: int = 16
     iterations: int | None = None
+    per_class: int | None = None
+    penalised: bool = False
     batch_size: int = 128
     optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = 3e-3

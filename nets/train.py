@@ -6,17 +6,20 @@ import logging
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nets.batches import Shuffled, TrainingRasters, loader
+from nets.batches import TrainingRasters, epoch_batches
 from nets.checkpoint import CheckpointConfig, save_checkpoint
 from nets.curves import draw_curves
+from nets.epoch import epoch_rows
 from nets.learner import Learner
 from nets.raster_cache import cached_rasters
 from nets.recipe import Recipe, initialise_as_report
@@ -53,10 +56,13 @@ class Progress:
     """What a run has so far: all of it is in the state file."""
 
     step: int = 0
+    epoch: int = 0  # epochs that are done
+    step_in_epoch: int = 0
     seconds: float = 0.0
     history: list[dict[str, float | None]] = field(default_factory=list)
     best_accuracy: float = -1.0
-    best_epoch: int = -1
+    best_epoch: int = 0
+    class_accuracy: list[float] | None = None  # on validation drawings, where the recipe samples by it
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -70,51 +76,61 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
     recipe = run.recipe
     held_out = recipe.validation_per_class
     training, validation = split(sketches, held_out) if held_out else (sketches, None)
-    validation_rasters = cached_rasters(validation, recipe.raster, run.work) if validation else None
-    steps_per_epoch = len(training) // recipe.batch_size
-    if steps_per_epoch == 0:
-        raise DatasetError(f"{len(training)} training drawings do not fill one batch of {recipe.batch_size}")
-    steps = recipe.iterations or recipe.epochs * steps_per_epoch
+    drawings_per_epoch = recipe.per_class * len(sketches.classes) if recipe.per_class else len(training)
+    steps = recipe.iterations or recipe.epochs * (drawings_per_epoch // recipe.batch_size)
+    if steps == 0:
+        raise DatasetError(f"{drawings_per_epoch} training drawings do not fill one batch of {recipe.batch_size}")
 
     torch.manual_seed(run.seed)
     learner = Learner(_fresh_net(run, training), recipe, steps, run.device, run.precision)
     state = _State(run.work / f"{out.name}.state", _signature(run, sketches))
     progress = state.resume(learner)
-
     plain = None if recipe.augment else cached_rasters(training, recipe.raster, run.work)
-    batches = loader(
-        TrainingRasters(training, recipe.raster, run.seed, plain),
-        Shuffled(len(training), recipe.batch_size, run.seed, progress.step, steps),
-        run.workers,
-    )
-    clock = time.monotonic()
-    for batch in tqdm(batches, "training", total=steps, initial=progress.step, unit="batch", disable=None):
-        learner.step(*batch)
-        progress.step += 1
-        progress.seconds, clock = progress.seconds + time.monotonic() - clock, time.monotonic()
-        if progress.step % steps_per_epoch and progress.step < steps:
-            state.save_now_and_then(learner, progress)
-            continue
+    rasters = TrainingRasters(training, recipe.raster, run.seed, plain)
+    judged = cached_rasters(validation, recipe.raster, run.work) if validation else None
 
-        epoch = -(-progress.step // steps_per_epoch)
-        accuracy = None
-        if validation and validation_rasters is not None:
-            accuracy = learner.accuracy(validation_rasters, validation.labels)
-        if accuracy is None or accuracy > progress.best_accuracy:
-            progress.best_accuracy, progress.best_epoch = accuracy or 0.0, epoch
-            progress.best_weights = learner.weights()
-        progress.history.append({"epoch": epoch, **learner.report(), "validation_accuracy": accuracy})
-        log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in progress.history[-1].items() if value is not None))
-        state.save(learner, progress)
-        if epoch - progress.best_epoch >= recipe.patience:
-            log.info("no better validation accuracy for %d epochs: stopping", recipe.patience)
-            break
+    with tqdm(desc="training", total=steps, initial=progress.step, unit="batch", disable=None) as bar:
+        while progress.step < steps and progress.epoch - progress.best_epoch < recipe.patience:
+            rows = epoch_rows(training.labels, run.seed, progress.epoch, recipe.per_class, progress.class_accuracy)
+            clock = time.monotonic()
+            batches = epoch_batches(rasters, progress.epoch, rows, recipe.batch_size, progress.step_in_epoch, run.workers)
+            for batch in islice(batches, steps - progress.step):
+                learner.step(*batch)
+                bar.update()
+                progress.step += 1
+                progress.step_in_epoch += 1
+                progress.seconds, clock = progress.seconds + time.monotonic() - clock, time.monotonic()
+                state.save_now_and_then(learner, progress)
+            _end_epoch(learner, progress, recipe, validation, judged)
+            state.save(learner, progress)
 
     config = CheckpointConfig(run.net, sketches.classes, recipe.raster, _record(run, training, progress))
     save_checkpoint(out, config, progress.best_weights)
     draw_curves(progress.history, run.work / f"{out.stem}.curves.png")
     state.path.unlink(missing_ok=True)
     return config
+
+
+def _end_epoch(
+    learner: Learner,
+    progress: Progress,
+    recipe: Recipe,
+    validation: SketchSet | None,
+    judged: npt.NDArray[np.uint8] | None,
+) -> None:
+    """Validate, keep the weights if they are the best so far, and note the epoch in the history."""
+    progress.epoch, progress.step_in_epoch = progress.epoch + 1, 0
+    accuracy = None
+    if validation is not None and judged is not None:
+        right = learner.answers(judged) == validation.labels
+        accuracy = float(right.mean())
+        if recipe.penalised:
+            progress.class_accuracy = (np.bincount(validation.labels, right) / np.bincount(validation.labels)).tolist()
+    if accuracy is None or accuracy > progress.best_accuracy:
+        progress.best_accuracy, progress.best_epoch = accuracy or 0.0, progress.epoch
+        progress.best_weights = learner.weights()
+    progress.history.append({"epoch": progress.epoch, **learner.report(), "validation_accuracy": accuracy})
+    log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in progress.history[-1].items() if value is not None))
 
 
 def _fresh_net(run: Run, training: SketchSet) -> nn.Module:

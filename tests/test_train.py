@@ -12,8 +12,9 @@ import torch
 
 from nets.__main__ import main
 from nets.augment import augmented
-from nets.batches import Shuffled, TrainingRasters, loader
+from nets.batches import TrainingRasters, epoch_batches
 from nets.checkpoint import load_checkpoint
+from nets.epoch import epoch_rows
 from nets.raster_cache import cached_rasters
 from nets.recipe import REPORT
 from sketches.doodles import write_doodles
@@ -114,19 +115,46 @@ def test_data_that_is_not_there_is_one_line_and_exit_2(tmp_path: Path, capsys: p
 
 
 def test_batches_are_the_same_for_any_number_of_workers(doodles: SketchSet) -> None:
-    def batches(workers: int) -> list[np.ndarray]:
-        order = Shuffled(len(doodles), 64, seed=5, start=3, stop=14)
-        return [x.numpy() for x, _ in loader(TrainingRasters(doodles, RasterSpec(), 5, None), order, workers)]
+    rasters, rows = TrainingRasters(doodles, RasterSpec(), 5, None), epoch_rows(doodles.labels, 5, 2)
 
-    for a, b in zip(batches(0), batches(2), strict=True):
+    def batches(workers: int) -> list[np.ndarray]:
+        return [x.numpy() for x, _ in epoch_batches(rasters, 2, rows, 64, 3, workers)]
+
+    alone = batches(0)
+    assert len(alone) == len(doodles) // 64 - 3
+    for a, b in zip(alone, batches(2), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-def test_an_epoch_shows_every_drawing_once_and_resuming_changes_nothing() -> None:
-    whole = [key for batch in Shuffled(100, 10, 0, 0, 20) for key in batch]
-    assert sorted(whole) == [(epoch, row) for epoch in (0, 1) for row in range(100)]
-    assert [row for _, row in whole[:100]] != [row for _, row in whole[100:]]
-    assert [key for batch in Shuffled(100, 10, 0, 7, 20) for key in batch] == whole[70:]
+def test_an_epoch_shows_every_drawing_once() -> None:
+    labels = np.repeat(np.arange(4), 25)
+    first, second = epoch_rows(labels, 0, 0), epoch_rows(labels, 0, 1)
+    assert sorted(first) == sorted(second) == list(range(100)) and list(first) != list(second)
+    assert list(epoch_rows(labels, 0, 1)) == list(second)
+
+
+def test_an_epoch_of_so_many_a_class() -> None:
+    labels = np.repeat(np.arange(3), [100, 50, 5])
+    rows = epoch_rows(labels, 0, 0, per_class=20)
+    assert np.bincount(labels[rows]).tolist() == [20, 20, 20]
+    assert len(set(rows[labels[rows] < 2])) == 40  # none twice while there are enough
+    assert np.bincount(rows[labels[rows] == 2])[150:].tolist() == [4] * 5
+
+
+def test_classes_that_are_answered_well_rest() -> None:
+    labels = np.repeat(np.arange(3), 200)
+    rows = epoch_rows(labels, 0, 0, per_class=100, class_accuracy=[0.0, 0.5, 1.0])
+    assert np.bincount(labels[rows]).tolist() == [125, 75, 25]
+
+
+def test_penalised_training_has_the_same_length_in_more_epochs(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "net.safetensors"
+    options = ("--epochs", "3", "--batch-size", "32", "--epoch-per-class", "40", "--penalised", "--learning-rate", "0.01")
+    assert main(command(data, out, *options)) == 0
+    training = load_checkpoint(out)[0].training
+    assert training["steps"] == 18 and training["recipe"]["penalised"]
+    assert len(training["history"]) > 3
+    assert main(command(data, out, "--penalised")) == 2
 
 
 def test_augmentation_varies_the_drawing_and_keeps_it_in_the_raster(doodles: SketchSet) -> None:
