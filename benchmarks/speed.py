@@ -31,7 +31,6 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    cv2.setNumThreads(args.threads)
     faiss.omp_set_num_threads(args.threads)
     engine = SearchEngine.open(args.gallery)
     sketches, encoder = engine.snapshot.sketches, engine.snapshot.encoder

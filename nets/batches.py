@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -47,14 +46,9 @@ def epoch_batches(
         batch_sampler=[keys[n * batch_size : (n + 1) * batch_size] for n in range(start, len(rows) // batch_size)],
         num_workers=workers,
         collate_fn=_as_is,
-        worker_init_fn=_one_thread,
         prefetch_factor=8 if workers else None,
     )
 
 
 def _as_is(batch: Any) -> Any:
     return batch
-
-
-def _one_thread(worker: int) -> None:
-    cv2.setNumThreads(1)

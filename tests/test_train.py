@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -175,3 +176,9 @@ def test_the_raster_cache_holds_what_would_be_drawn(doodles: SketchSet, tmp_path
     assert len(list(tmp_path.iterdir())) == 1
     cached_rasters(doodles, RasterSpec(), tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_workers_draw_even_after_this_process_used_opencv_in_parallel(doodles: SketchSet) -> None:
+    cv2.GaussianBlur(np.zeros((2000, 2000), np.uint8), (31, 31), 0)  # would start OpenCV's thread pool
+    rows = epoch_rows(doodles.labels, 0, 0)[:64]
+    assert len(list(epoch_batches(TrainingRasters(doodles, RasterSpec(), 0, None), 0, rows, 32, 0, workers=1))) == 2
