@@ -72,11 +72,15 @@ class Learner:
         return {name: tensor.cpu().clone() for name, tensor in self.kept.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: part.state_dict() for name, part in self._parts().items()}
+        sums = {"loss": float(self._loss), "right": int(self._right), "seen": self._seen}
+        return {"sums": sums, **{name: part.state_dict() for name, part in self._parts().items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+        self._loss += state["sums"]["loss"]
+        self._right += state["sums"]["right"]
+        self._seen = state["sums"]["seen"]
 
     def _parts(self) -> dict[str, Any]:
         parts = {"net": self._net, "optimizer": self._optimizer, "schedule": self._schedule}

@@ -104,7 +104,8 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
             _end_epoch(learner, progress, recipe, validation, judged)
             state.save(learner, progress)
 
-    config = CheckpointConfig(run.net, sketches.classes, recipe.raster, _record(run, training, progress))
+    metrics = {"validation_accuracy": progress.best_accuracy} if validation else {}
+    config = CheckpointConfig(run.net, sketches.classes, recipe.raster, _record(run, training, progress), metrics)
     save_checkpoint(out, config, progress.best_weights)
     draw_curves(progress.history, run.work / f"{out.stem}.curves.png")
     state.path.unlink(missing_ok=True)

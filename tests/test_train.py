@@ -16,8 +16,10 @@ from nets.augment import augmented
 from nets.batches import TrainingRasters, epoch_batches
 from nets.checkpoint import load_checkpoint
 from nets.epoch import epoch_rows
+from nets.learner import Learner
 from nets.raster_cache import cached_rasters
-from nets.recipe import REPORT
+from nets.recipe import BEST, REPORT
+from nets.registry import build_net
 from sketches.doodles import write_doodles
 from sketches.raster import RasterSpec, rasterise
 from sketches.sketch_set import SketchSet
@@ -47,6 +49,7 @@ def test_training_learns_and_says_what_it_did(data: Path, tmp_path: Path, capsys
     assert history[-1]["loss"] < history[0]["loss"] - 0.2
     assert max(epoch["validation_accuracy"] for epoch in history) > 0.7
     assert config.classes == tuple(sorted(CLASSES)) and config.training["recipe"]["raster"]["size"] == 64
+    assert config.metrics["validation_accuracy"] == max(epoch["validation_accuracy"] for epoch in history)
     assert not list((tmp_path / "work").glob("*.state"))
     assert (tmp_path / "work" / "trazonet.doodles.curves.png").stat().st_size > 10_000
 
@@ -179,6 +182,18 @@ def test_the_raster_cache_holds_what_would_be_drawn(doodles: SketchSet, tmp_path
 
 
 def test_workers_draw_even_after_this_process_used_opencv_in_parallel(doodles: SketchSet) -> None:
-    cv2.GaussianBlur(np.zeros((2000, 2000), np.uint8), (31, 31), 0)  # would start OpenCV's thread pool
+    assert cv2.getNumThreads() == 1  # a pool of threads would hang in the forked workers
+    cv2.GaussianBlur(np.zeros((2000, 2000), np.uint8), (31, 31), 0)
     rows = epoch_rows(doodles.labels, 0, 0)[:64]
     assert len(list(epoch_batches(TrainingRasters(doodles, RasterSpec(), 0, None), 0, rows, 32, 0, workers=1))) == 2
+
+
+def test_a_state_saved_after_the_last_batch_of_an_epoch_still_reports_it() -> None:
+    def learner() -> Learner:
+        torch.manual_seed(0)
+        return Learner(build_net("trazonet", 3, 64), BEST, steps=4, device="cpu", precision="float32")
+
+    killed, resumed = learner(), learner()
+    killed.step(torch.randint(256, (8, 1, 64, 64), dtype=torch.uint8), torch.arange(8) % 3)
+    resumed.load_state_dict(killed.state_dict())
+    assert resumed.report() == killed.report()
