@@ -35,11 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        encoder = Encoder(find_checkpoint(args.checkpoint))
         if args.command == "build":
-            manifest: Manifest | None = _build(args, encoder)
+            manifest: Manifest | None = _build(args)
         else:
-            manifest = first_gallery(args.gallery, encoder, args.data, args.source)
+            manifest = first_gallery(args.gallery, args.checkpoint, args.data, args.source)
     except (SketchError, CheckpointError, SnapshotError, OSError) as error:
         print(f"indexer: {error}", file=sys.stderr)
         return 2
@@ -48,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _build(args: argparse.Namespace, encoder: Encoder) -> Manifest:
+def _build(args: argparse.Namespace) -> Manifest:
+    encoder = Encoder(find_checkpoint(args.checkpoint))
     source = {"protocol": args.protocol} if args.protocol else {"folder": args.data.name, "per_class": args.per_class}
     return build(args.gallery, selected(args, "test"), encoder, source)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from indexer.build import build
 from indexer.snapshot import CURRENT, Manifest
+from nets.checkpoint import find_checkpoint
 from nets.encoder import Encoder
 from sketches.doodles import write_doodles
 from sketches.fetch import FetchError, fetch
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 PER_CLASS = 60  # 20,700 drawings of 345 classes: a good demo, downloaded and built within a minute or two
 
 
-def first_gallery(gallery: Path, encoder: Encoder, data: Path | None, source: str) -> Manifest | None:
+def first_gallery(gallery: Path, checkpoint: str, data: Path | None, source: str) -> Manifest | None:
     """Leave a gallery as it is if there is one (None), else build one: of `data`, of Quick, Draw!, or of doodles.
 
     One line of log says which. What is downloaded or drawn stays in the folder `GALLERY-data`.
@@ -24,6 +25,7 @@ def first_gallery(gallery: Path, encoder: Encoder, data: Path | None, source: st
     if (gallery / CURRENT).is_file():
         log.info("Serving the gallery in %s.", gallery)
         return None
+    encoder = Encoder(find_checkpoint(checkpoint))
     if data is not None:
         log.info("Building a gallery of the drawings in %s.", data)
         return build(gallery, read_folder(data, per_class=PER_CLASS), encoder, {"folder": data.name, "per_class": PER_CLASS})
