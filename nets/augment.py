@@ -1,7 +1,7 @@
 """Augmentation on strokes: each drawing is drawn anew every time, as another hurried person might have.
 
-Deforming strokes before they are rendered beats warping the raster: lines keep their width, and strokes can
-be shifted against each other or left out.
+Strokes are deformed before they are rendered, so that lines keep their width, and strokes can be shifted against each
+other or left out. Against warping rasters this was not measured.
 """
 
 from collections.abc import Sequence
