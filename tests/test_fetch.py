@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def bucket(tmp_path: Path) -> Iterator[Bucket]:
-    write_doodles(tmp_path / "bucket" / "full" / "simplified", ["cat", "sun", "hot dog"][:2], per_class=300)
+    write_doodles(tmp_path / "bucket" / "full" / "simplified", ["cat", "sun"], per_class=300)
     server = Bucket(tmp_path / "bucket")
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
