@@ -14,9 +14,8 @@ from tqdm import tqdm
 from urllib3.util import Retry
 
 SOURCE = "https://storage.googleapis.com/quickdraw_dataset"
-BYTES_A_DRAWING = (
-    700  # well above the average line (370 in our sample, more with all of Google's keys): one request is mostly enough
-)
+# Well above the average line (370 in our sample, more with all of Google's keys): one request is mostly enough.
+BYTES_A_DRAWING = 700
 ATTEMPTS = 5
 PARALLEL = 8
 TIMEOUT = (5, 30)  # seconds to connect, and between bytes
