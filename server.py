@@ -234,8 +234,11 @@ def main(arguments: list[str] | None = None) -> int:
         server = waitress.create_server(
             create_app(engine), host=args.host, port=args.port, threads=threads, max_request_body_size=MAX_BODY
         )
-    except (SnapshotError, OSError) as error:
+    except SnapshotError as error:
         print(f"server: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"server: cannot serve {args.host}:{args.port} ({error.strerror}); choose another --port", file=sys.stderr)
         return 2
     count, classes = len(engine.snapshot.sketches), len(engine.classes())
     print(f"Trazo: {count} drawings of {classes} classes at http://{args.host}:{server.effective_port}", flush=True)

@@ -214,3 +214,9 @@ def test_without_a_gallery_the_command_says_what_to_do(tmp_path: Path, capsys: p
     (tmp_path / CURRENT).write_text("nothing\n")
     assert main(["--gallery", str(tmp_path)]) == 2
     assert "build the gallery again" in capsys.readouterr().err
+
+
+def test_a_port_in_use_is_one_line_that_says_what_to_do(served: Served, gallery: Path) -> None:
+    command = [sys.executable, "server.py", "--gallery", str(gallery), "--port", served.url.rpartition(":")[2]]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2 and "choose another --port" in refused.stderr.splitlines()[-1]
