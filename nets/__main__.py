@@ -31,11 +31,15 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--out", type=Path, required=True, metavar="FILE", help="ARCHITECTURE.TAG.safetensors")
     training.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson files or pictures")
     add_selection(training)
+    training.add_argument(
+        "--init", metavar="CHECKPOINT", help="start from the weights of a file or a shipped name, where they fit"
+    )
     training.add_argument("--size", type=int, help="raster size in pixels (default: the recipe's)")
     training.add_argument("--epochs", type=int, help="default: the recipe's")
     training.add_argument("--iterations", type=int, help="length in batches, instead of epochs")
     training.add_argument("--batch-size", type=int)
     training.add_argument("--learning-rate", type=float)
+    training.add_argument("--label-smoothing", type=float)
     training.add_argument("--patience", type=int, help="epochs without a better validation accuracy before stopping")
     training.add_argument("--epoch-per-class", type=int, metavar="N", help="an epoch is N drawings of each class")
     training.add_argument("--penalised", action="store_true", help="fewer of the classes that are answered well")
@@ -63,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
     recipe = RECIPES[args.recipe]
-    changes = ("epochs", "iterations", "batch_size", "learning_rate", "patience")
+    changes = ("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "patience")
     if args.penalised and not args.epoch_per_class:
         raise TrainingError("--penalised samples fewer of N drawings a class: name N with --epoch-per-class")
     recipe = replace(recipe, **{name: getattr(args, name) for name in changes if getattr(args, name) is not None})
@@ -85,6 +89,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         device=args.device,
         precision=_precision(args.precision, args.device),
         workers=args.workers,
+        init=find_checkpoint(args.init) if args.init else None,
     )
     config = train(run, selected(args, "train"), args.out)
     return {"checkpoint": str(args.out), **{k: v for k, v in config.training.items() if k not in ("recipe", "history")}}

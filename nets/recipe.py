@@ -35,7 +35,7 @@ class Recipe:
     optimizer: Literal["adamw", "adam"] = "adamw"
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.0
     augment: bool = True
     ema: float = 0.998
     validation_per_class: int = 10
@@ -55,7 +55,6 @@ REPORT = Recipe(
     optimizer="adam",
     learning_rate=1e-4,
     weight_decay=0.0,
-    label_smoothing=0.0,
     augment=False,
     ema=0.0,
     validation_per_class=0,

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nets.batches import TrainingRasters, epoch_batches
-from nets.checkpoint import CheckpointConfig, save_checkpoint
+from nets.checkpoint import CheckpointConfig, checkpoint_name, load_checkpoint, save_checkpoint, sha256_of
 from nets.curves import draw_curves
 from nets.epoch import epoch_rows
 from nets.learner import Learner
@@ -39,7 +39,7 @@ class TrainingError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """Where and with what a recipe is carried out. Only `net`, `recipe`, `protocol` and `seed` change the result."""
+    """Where and with what a recipe is carried out. Only `net`, `recipe`, `protocol`, `seed` and `init` change the result."""
 
     net: str
     recipe: Recipe
@@ -49,6 +49,7 @@ class Run:
     device: str = "cpu"
     precision: str = "float32"  # of the forward pass; weights stay float32
     workers: int = 1
+    init: Path | None = None  # checkpoint to start from; random weights without one
 
 
 @dataclass
@@ -146,7 +147,27 @@ def _fresh_net(run: Run, training: SketchSet) -> nn.Module:
             raise TrainingError(f"{run.net} has no mean image to subtract: train it with --recipe best")
         mean = np.mean(cached_rasters(training, recipe.raster, run.work), axis=0, dtype=np.float64) / 255  # (size, size)
         mean_image.copy_(torch.from_numpy(mean))
+    if run.init:
+        _start_from(net, run.init)
     return net
+
+
+def _start_from(net: nn.Module, checkpoint: Path) -> None:
+    """Copy every tensor of the checkpoint that fits by name and shape; the rest keeps its initial weights.
+
+    The layers next to the classes fit where their number is the same; they are of use where the classes are the same too.
+    Raises CheckpointError, and TrainingError for another architecture.
+    """
+    own = net.state_dict()
+    fitting = {
+        name: tensor
+        for name, tensor in load_checkpoint(checkpoint)[1].items()
+        if name in own and tensor.shape == own[name].shape
+    }
+    if not any(name.endswith("weight") and tensor.ndim == 4 for name, tensor in fitting.items()):
+        raise TrainingError(f"no convolution of {checkpoint} fits this net; start from a checkpoint of the same architecture")
+    net.load_state_dict(own | fitting)
+    log.info("starting from %s: %d of %d tensors fit", checkpoint, len(fitting), len(own))
 
 
 class _State:
@@ -189,6 +210,7 @@ def _signature(run: Run, sketches: SketchSet) -> str:
             "protocol": run.protocol,
             "seed": run.seed,
             "precision": run.precision,
+            "init": sha256_of(run.init) if run.init else None,
             "classes": sketches.classes,
             "ids": _ids_sha256(sketches),
         }
@@ -203,6 +225,7 @@ def _record(run: Run, training: SketchSet, progress: Progress) -> dict[str, Any]
         "drawings": len(training),
         "drawings_ids_sha256": _ids_sha256(training),
         "precision": run.precision,
+        "init": {"checkpoint": checkpoint_name(run.init), "sha256": sha256_of(run.init)} if run.init else None,
         "device": run.device,
         "torch": torch.__version__,
         "steps": progress.step,

@@ -72,11 +72,17 @@ class TrazoNet(nn.Module):
 
     def forward(self, x: Tensor) -> Exits:
         """x (N, 1, size, size), 0..1."""
-        maps = self.blocks(self.stem(x))  # (N, 384, size / 16, size / 16)
-        features = F.normalize(self.features(maps.mean((2, 3))).float())  # (N, 1024 - classes)
+        features = self._features(x)
+        if not self.training:  # a drawing and its mirror image are the same thing: both are asked
+            features = F.normalize(features + self._features(x.flip(3)))
         cosines = features @ F.normalize(self.prototypes.float()).T  # (N, classes)
         posterior = torch.softmax(self.posterior_scale * cosines, dim=1)
         embedding = torch.cat(
             (torch.sqrt(self.posterior_share * posterior), torch.sqrt(1 - self.posterior_share) * features), dim=1
         )
         return Exits(embedding, TRAINING_SCALE * cosines)
+
+    def _features(self, x: Tensor) -> Tensor:
+        """Features of length 1, (N, 1024 - classes) float32."""
+        maps = self.blocks(self.stem(x))  # (N, 384, size / 16, size / 16)
+        return F.normalize(self.features(maps.mean((2, 3))).float())

@@ -89,6 +89,11 @@ def test_trazonets_embedding_is_posterior_and_features_each_of_its_share() -> No
     assert torch.equal(posterior.argmax(1), exits.logits.argmax(1))
 
 
+def test_trazonet_answers_a_drawing_and_its_mirror_image_alike() -> None:
+    net, x = TrazoNet(10).eval(), torch.rand(5, 1, 64, 64)
+    torch.testing.assert_close(net(x).embedding, net(x.flip(3)).embedding)
+
+
 def test_the_mean_image_is_subtracted() -> None:
     net = build_net("sknet", 5, 64).eval()
     x = torch.rand(2, 1, 64, 64)

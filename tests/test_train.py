@@ -58,6 +58,24 @@ def test_training_learns_and_says_what_it_did(data: Path, tmp_path: Path, capsys
     assert report["drawings"] == 100 and report["accuracy"] > 0.7 and report["top3"] >= report["accuracy"]
 
 
+def test_a_run_can_start_from_a_checkpoint(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = tmp_path / "trazonet.first.safetensors", tmp_path / "trazonet.second.safetensors"
+    options = ("--epochs", "3", "--batch-size", "32")
+    assert main(command(data, first, *options)) == 0
+    assert main(command(data, second, *options, "--init", str(first))) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["init"]["checkpoint"] == "trazonet.first"
+    cold, warm = (load_checkpoint(out)[0].training["history"] for out in (first, second))
+    assert warm[0]["loss"] < cold[0]["loss"] - 0.2
+    # Other classes: the trunk fits, the layers next to the classes start anew.
+    fewer = tmp_path / "few.txt"
+    fewer.write_text("sun\ncat\n")
+    third = tmp_path / "trazonet.third.safetensors"
+    assert main(command(data, third, *options, "--init", str(first), "--classes", str(fewer))) == 0
+    assert load_checkpoint(third)[0].classes == ("cat", "sun")
+    assert main(command(data, tmp_path / "sknet.x.safetensors", "--net", "sknet", "--init", str(first))) == 2
+    assert "same architecture" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("net", ["sknet", "skresnet"])
 def test_the_reports_recipe_trains_the_reports_nets(net: str, data: Path, tmp_path: Path) -> None:
     out = tmp_path / f"{net}.report.safetensors"
