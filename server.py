@@ -1,6 +1,8 @@
 """The HTTP server: routes and error mapping, nothing else. `python server.py --gallery G` starts it."""
 
 import argparse
+import errno
+import hmac
 import logging
 import os
 import sys
@@ -15,20 +17,25 @@ from pydantic_core import ErrorDetails
 from spectree import Response as Answers
 from spectree import SpecTree
 from spectree.model_adapter.pydantic_adapter import PydanticModelAdapter
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, UnsupportedMediaType
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthorized, UnsupportedMediaType
 
-from indexer.snapshot import SnapshotError
-from search.engine import SearchEngine
-from search.results import Results, SearchError, UnknownSketch
+from indexer.errors import GalleryError
+from search.live import LiveGallery
+from search.results import DuplicateSketch, Results, SearchError, UnknownSketch
 from sketches.errors import DamagedSketch, PictureError, SketchError
-from sketches.sketch import as_drawing, as_strokes
+from sketches.sketch import Sketch, as_drawing, as_strokes
 from sketches.svg import write_svg
+from sketches.upload import read_upload
 from web.schemas import (
     ClassAnswer,
     ClassesAnswer,
     FieldError,
     HitAnswer,
+    NewStrokes,
+    NewUpload,
     Problem,
+    ReloadAnswer,
     SearchAnswer,
     SimilarQuery,
     SketchAnswer,
@@ -72,8 +79,8 @@ class _Adapter(PydanticModelAdapter):
         return self.describe(err)
 
 
-def create_app(engine: SearchEngine) -> Flask:
-    """The application around one search engine."""
+def create_app(live: LiveGallery, admin_token: str | None = None) -> Flask:
+    """The application around a gallery. The routes that change it exist only where there is a token to ask for."""
     app = Flask(__name__, static_folder="web/static", static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -100,20 +107,19 @@ def create_app(engine: SearchEngine) -> Flask:
         """The sketches nearest to a drawing, sent as JSON strokes or as a multipart picture or SVG file."""
         query = json or form
         drawing = as_strokes(json.strokes) if json else form.file.read()
-        return _answer(engine.similar(drawing, query.k, query.classes))
+        return _answer(live.engine.similar(drawing, query.k, query.classes))
 
     @app.get("/api/sketches/<key>")
     @api.validate(resp=Answers(HTTP_200=SketchAnswer, HTTP_404=Problem))
     def sketch(key: str) -> Response:
         """A sketch of the gallery: its class and strokes."""
-        found = engine.sketch(_id(key))
-        return jsonify(SketchAnswer(id=str(found.id), label=found.label, strokes=as_drawing(found.strokes)).model_dump())
+        return _sketch_answer(live.engine.sketch(_id(key)))
 
     @app.get("/api/sketches/<key>.svg")
     @api.validate(resp=Answers("HTTP_200", HTTP_404=Problem))
     def thumbnail(key: str) -> Response:
         """A sketch of the gallery as an SVG."""
-        svg = Response(write_svg(engine.sketch(_id(key)).strokes), mimetype="image/svg+xml")
+        svg = Response(write_svg(live.engine.sketch(_id(key)).strokes), mimetype="image/svg+xml")
         svg.cache_control.max_age = 3600
         return svg
 
@@ -121,12 +127,13 @@ def create_app(engine: SearchEngine) -> Flask:
     @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_404=Problem))
     def similar(key: str, query: SimilarQuery) -> Response:
         """The sketches nearest to one of the gallery, which itself is left out."""
-        return _answer(engine.similar_to_id(_id(key), query.k, query.classes))
+        return _answer(live.engine.similar_to_id(_id(key), query.k, query.classes))
 
     @app.get("/api/classes")
     @api.validate(resp=Answers(HTTP_200=ClassesAnswer))
     def classes() -> Response:
         """The classes of the gallery, with counts."""
+        engine = live.engine
         counts = [ClassAnswer(label=label, sketches=count) for label, count in sorted(engine.classes().items())]
         return jsonify(ClassesAnswer(snapshot=engine.snapshot.name, classes=counts).model_dump())
 
@@ -136,16 +143,55 @@ def create_app(engine: SearchEngine) -> Flask:
 
     @app.get("/readyz")
     def readyz() -> Response:
-        return jsonify(status="ready", snapshot=engine.snapshot.name, sketches=len(engine.snapshot.sketches))
+        engine = live.engine
+        return jsonify(status="ready", snapshot=engine.snapshot.name, sketches=len(engine))
 
     @app.get("/openapi.json")
     def openapi() -> Response:
         return jsonify(api.spec)
 
+    if admin_token:
+        _add_admin(app, api, live, admin_token)
     app.before_request(_limit_body)
     app.after_request(_add_headers)
     app.register_error_handler(Exception, _problem)
     return app
+
+
+def _add_admin(app: Flask, api: SpecTree, live: LiveGallery, token: str) -> None:
+    """The routes that change the gallery, for who knows the token."""
+
+    @app.before_request
+    def refuse_strangers() -> None:
+        if request.endpoint in ("add", "remove", "reload"):
+            sent = request.headers.get("Authorization", "")
+            if not hmac.compare_digest(sent.encode(), f"Bearer {token}".encode()):
+                raise Unauthorized("send the header `Authorization: Bearer TOKEN`", www_authenticate=WWWAuthenticate("bearer"))
+
+    @app.post("/api/sketches")
+    @api.validate(resp=Answers(HTTP_201=SketchAnswer, HTTP_401=Problem, HTTP_409=Problem, HTTP_413=Problem, HTTP_415=Problem))
+    def add(json: NewStrokes, form: NewUpload) -> tuple[Response, HTTPStatus]:
+        """Add a drawing, sent as JSON strokes or as a multipart picture or SVG file; it is found from now on."""
+        new = json or form
+        strokes = as_strokes(json.strokes) if json else read_upload(form.file.read())
+        return _sketch_answer(live.add(new.label, strokes, None if new.id is None else int(new.id))), HTTPStatus.CREATED
+
+    @app.delete("/api/sketches/<key>")
+    @api.validate(resp=Answers("HTTP_204", HTTP_401=Problem, HTTP_404=Problem))
+    def remove(key: str) -> tuple[str, HTTPStatus]:
+        """Remove a sketch for good."""
+        live.remove(_id(key))
+        return "", HTTPStatus.NO_CONTENT
+
+    @app.post("/api/admin/reload")
+    @api.validate(resp=Answers(HTTP_200=ReloadAnswer, HTTP_401=Problem, HTTP_500=Problem))
+    def reload() -> Response:
+        """Serve the snapshot that the pointer names, now; it happens by itself within a moment too."""
+        return jsonify(ReloadAnswer(snapshot=live.reload()).model_dump())
+
+
+def _sketch_answer(sketch: Sketch) -> Response:
+    return jsonify(SketchAnswer(id=str(sketch.id), label=sketch.label, strokes=as_drawing(sketch.strokes)).model_dump())
 
 
 def _answer(results: Results) -> Response:
@@ -163,7 +209,7 @@ def _id(text: str) -> int:
 
 
 def _limit_body() -> None:
-    if request.method == "POST":
+    if request.method == "POST" and request.endpoint != "reload":
         if request.mimetype not in ("application/json", "multipart/form-data"):
             raise UnsupportedMediaType("send application/json with `strokes`, or multipart/form-data with a `file`")
         if request.mimetype == "application/json":
@@ -191,6 +237,13 @@ def _problem(error: Exception) -> Response:
         errors = error.errors
     elif isinstance(error, UnknownSketch):
         status = HTTPStatus.NOT_FOUND
+    elif isinstance(error, DuplicateSketch):
+        status = HTTPStatus.CONFLICT
+    elif isinstance(error, GalleryError):
+        status, errors = HTTPStatus.INTERNAL_SERVER_ERROR, [FieldError(field="gallery", message=str(error))]
+    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        status = HTTPStatus.INSUFFICIENT_STORAGE
+        errors = [FieldError(field="server", message="the disk is full; nothing was changed")]
     elif isinstance(error, RequestEntityTooLarge):
         limit = MAX_JSON if request.mimetype == "application/json" else MAX_UPLOAD
         message = f"the body is too large: at most {limit >> 20} MB are read; send fewer points or a smaller picture"
@@ -230,17 +283,21 @@ def main(arguments: list[str] | None = None) -> int:
     # Requests run side by side; more threads within each would only wait for one another.
     torch.set_num_threads(1)
     try:
-        engine = SearchEngine.open(args.gallery)
+        live = LiveGallery(args.gallery)
         server = waitress.create_server(
-            create_app(engine), host=args.host, port=args.port, threads=threads, max_request_body_size=MAX_BODY
+            create_app(live, os.environ.get("TRAZO_ADMIN_TOKEN")),
+            host=args.host,
+            port=args.port,
+            threads=threads,
+            max_request_body_size=MAX_BODY,
         )
-    except SnapshotError as error:
+    except GalleryError as error:
         print(f"server: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"server: cannot serve {args.host}:{args.port} ({error.strerror}); choose another --port", file=sys.stderr)
         return 2
-    count, classes = len(engine.snapshot.sketches), len(engine.classes())
+    count, classes = len(live.engine), len(live.engine.classes())
     print(f"Trazo: {count} drawings of {classes} classes at http://{args.host}:{server.effective_port}", flush=True)
     server.run()
     return 0

@@ -12,7 +12,7 @@ import numpy as np
 from evaluation.leave_one_out import EvaluationError, LeaveOneOut, leave_one_out
 from evaluation.neighbours import draw_neighbours
 from evaluation.subject import Subject, of_drawings, of_file, of_gallery
-from indexer.snapshot import SnapshotError
+from indexer.errors import GalleryError
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
             engine = SearchEngine.open(args.gallery)
             relevant = draw_neighbours(engine, args.out, args.queries, args.k, args.seed)
             print(json.dumps({"sheet": str(args.out), f"precision@{args.k}": relevant, "queries": args.queries}))
-    except (SketchError, CheckpointError, SnapshotError, EvaluationError) as error:
+    except (SketchError, CheckpointError, GalleryError, EvaluationError) as error:
         print(f"evaluation: {error}", file=sys.stderr)
         return 2
     return 0

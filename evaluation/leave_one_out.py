@@ -71,29 +71,39 @@ def leave_one_out(
     classes: tuple[str, ...],
 ) -> LeaveOneOut:
     """From embeddings (N, D), class indices (N,) and ids (N,), all different. Raises EvaluationError."""
+    found = average_precisions(embeddings, labels, ids, np.arange(len(embeddings)))
+    return LeaveOneOut(found, labels, classes)
+
+
+def average_precisions(
+    embeddings: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.int64],
+    ids: npt.NDArray[np.uint64],
+    queries: npt.NDArray[np.int64],
+) -> Floats:
+    """AP (Q,) of the drawings in rows `queries` (Q,), each among all N others; NaN for a lone one. Raises EvaluationError."""
     _check(embeddings, labels, ids)
     by_id = np.argsort(ids)
     vectors = embeddings[by_id].astype(np.float64)
     sorted_labels = labels[by_id]
     half_squares = (vectors**2).sum(axis=1) / 2  # (N,)
-    found = np.full(len(vectors), np.nan)
-    with tqdm(total=len(vectors), desc="ranking", unit="query", disable=None) as bar:
-        for start in range(0, len(vectors), BLOCK):
-            block = vectors[start : start + BLOCK]
+    places = np.argsort(by_id)[queries]  # where the queries are in the order of the ids
+    found = np.full(len(places), np.nan)
+    with tqdm(total=len(places), desc="ranking", unit="query", disable=None) as bar:
+        for start in range(0, len(places), BLOCK):
+            block = places[start : start + BLOCK]
             # Half the squared distance less the query's own half square: in the order of the distance.
-            keys = half_squares - block @ vectors.T  # (B, N)
-            keys[np.arange(len(block)), np.arange(start, start + len(block))] = np.inf
-            for offset, row in enumerate(keys):
-                relevant = sorted_labels == sorted_labels[start + offset]
-                relevant[start + offset] = False
+            keys = half_squares - vectors[block] @ vectors.T  # (B, N)
+            keys[np.arange(len(block)), block] = np.inf
+            for offset, (row, place) in enumerate(zip(keys, block, strict=True), start):
+                relevant = sorted_labels == sorted_labels[place]
+                relevant[place] = False
                 if relevant.any():
-                    found[start + offset] = average_precision(_ranks(row, relevant))
+                    found[offset] = average_precision(_ranks(row, relevant))
             bar.update(len(block))
-    average_precisions = np.empty_like(found)
-    average_precisions[by_id] = found
-    if not np.isfinite(average_precisions).any():
+    if not np.isfinite(found).any():
         raise EvaluationError("no class has two drawings: there is nothing to retrieve")
-    return LeaveOneOut(average_precisions, labels, classes)
+    return found
 
 
 def _ranks(keys: Floats, relevant: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:

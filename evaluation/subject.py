@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.leave_one_out import EvaluationError
-from indexer.snapshot import current_snapshot, open_snapshot
+from indexer.snapshot import open_current
 from nets.classify import classifier_report
 from nets.encoder import Encoder
 from sketches.sketch_set import SketchSet
@@ -46,7 +46,7 @@ def of_gallery(gallery: Path) -> Subject:
 
     The classifier's answers are not stored; they are computed again from the stored strokes.
     """
-    snapshot = open_snapshot(current_snapshot(gallery))
+    snapshot = open_current(gallery)
     again = of_drawings(snapshot.encoder, snapshot.sketches)
     return replace(again, embeddings=snapshot.embeddings, source={"snapshot": snapshot.name, **again.source})
 

@@ -1,15 +1,27 @@
-"""`python -m indexer build` and `python -m indexer first`."""
+"""`python -m indexer`: build a gallery, rebuild it from a new checkpoint, change it, and look after its snapshots."""
 
 import argparse
 import json
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from evaluation.gate import judge
+from evaluation.leave_one_out import EvaluationError
 from indexer.build import build
+from indexer.errors import GalleryError, NotPublished
 from indexer.first import first_gallery
-from indexer.snapshot import Manifest, SnapshotError
+from indexer.housekeeping import collect, entries, verify
+from indexer.online import change_gallery
+from indexer.pointer import current_snapshot, rollback
+from indexer.rebuild import Gate, own_checkpoint, rebuild
+from indexer.snapshot import Manifest
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
 from sketches.errors import SketchError
@@ -19,38 +31,139 @@ from sketches.selection import add_selection, selected
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m indexer", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(required=True)
 
-    building = commands.add_parser("build", help="embed a folder of drawings and publish them as the current snapshot")
-    building.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson files")
+    def command(name: str, run: Callable[[argparse.Namespace], dict[str, Any]], words: str) -> argparse.ArgumentParser:
+        one = commands.add_parser(name, help=words, description=words)
+        one.add_argument("--gallery", type=Path, required=True, metavar="G", help="the gallery's folder")
+        one.set_defaults(run=run)
+        return one
+
+    building = command("build", _build, "embed a folder of drawings and publish them as the current snapshot")
+    building.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson files or pictures")
+    building.add_argument("--discard-changes", action="store_true", help="drop the drawings that were added online")
     add_selection(building)
 
-    first = commands.add_parser("first", help="make sure there is a gallery: as it is, of Quick, Draw!, or of doodles")
+    first = command("first", _first, "make sure there is a gallery: as it is, of Quick, Draw!, or of doodles")
     first.add_argument("--data", type=Path, metavar="DIR", help="drawings on this machine, to use instead of a download")
     first.add_argument("--source", default=SOURCE, metavar="URL")
-    for command in (building, first):
-        command.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name")
-        command.add_argument("--gallery", type=Path, required=True, metavar="G", help="the gallery's folder")
+    for one in (building, first):
+        one.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name")
+
+    rebuilding = command("rebuild", _rebuild, "embed what the gallery holds anew, measure it, publish it if it is not worse")
+    rebuilding.add_argument("--checkpoint", help="a file or a shipped name; default: the gallery's own, to fold the changes in")
+    rebuilding.add_argument("--max-drop", type=float, default=0.005, help="mAP that may be lost (default 0.005)")
+    rebuilding.add_argument("--force", action="store_true", help="publish even if worse; the snapshot records it")
+
+    rolling = command("rollback", _rollback, "make the snapshot before the current one, or any other, current again")
+    rolling.add_argument("--to", metavar="SNAPSHOT")
+
+    command("list", _list, "the snapshots: state, quality, size, age, checkpoint")
+    verifying = command("verify", _verify, "read a snapshot whole and check it against its manifest and exact search")
+    verifying.add_argument("--snapshot", metavar="SNAPSHOT", help="default: the current one")
+    cleaning = command("gc", _gc, "remove old snapshots, never the current one nor one in use")
+    cleaning.add_argument("--keep", type=_at_least_one, default=3, metavar="N", help="of the newest (default 3)")
+
+    adding = command("add", _add, "add the drawings of a folder to a gallery, while it is served")
+    adding.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson files or pictures")
+    add_selection(adding)
+    removing = command("remove", _remove, "remove drawings from a gallery, while it is served")
+    removing.add_argument("--ids", type=Path, required=True, metavar="FILE", help="ids, one a line")
 
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        if args.command == "build":
-            manifest: Manifest | None = _build(args)
-        else:
-            manifest = first_gallery(args.gallery, args.checkpoint, args.data, args.source)
-    except (SketchError, CheckpointError, SnapshotError, OSError) as error:
+        print(json.dumps(args.run(args)))
+    except NotPublished as refused:
+        print(f"indexer: {refused}", file=sys.stderr)
+        return 3
+    except (SketchError, CheckpointError, GalleryError, OSError) as error:
         print(f"indexer: {error}", file=sys.stderr)
         return 2
-    if manifest:
-        print(json.dumps({name: value for name, value in asdict(manifest).items() if name not in ("files", "raster")}))
     return 0
 
 
-def _build(args: argparse.Namespace) -> Manifest:
+def _build(args: argparse.Namespace) -> dict[str, Any]:
     encoder = Encoder(find_checkpoint(args.checkpoint))
     source = {"protocol": args.protocol} if args.protocol else {"folder": args.data.name, "per_class": args.per_class}
-    return build(args.gallery, selected(args, "test"), encoder, source)
+    return _shown(build(args.gallery, selected(args, "test"), encoder, source, args.discard_changes))
+
+
+def _first(args: argparse.Namespace) -> dict[str, Any]:
+    manifest = first_gallery(args.gallery, args.checkpoint, args.data, args.source)
+    return _shown(manifest) if manifest else {"gallery": "as it was"}
+
+
+def _rebuild(args: argparse.Namespace) -> dict[str, Any]:
+    path, name = (find_checkpoint(args.checkpoint), None) if args.checkpoint else own_checkpoint(args.gallery)
+
+    def gate(
+        before: npt.NDArray[np.float32],
+        after: npt.NDArray[np.float32],
+        labels: npt.NDArray[np.int64],
+        ids: npt.NDArray[np.uint64],
+    ) -> Gate:
+        try:
+            verdict = judge(before, after, labels, ids, args.max_drop)
+        except EvaluationError as error:
+            return Gate(False, f"The candidate cannot be judged: {error}.", {})
+        low, high = verdict.difference_interval
+        summary = (
+            f"mAP {verdict.map:.4f}, before {verdict.map_before:.4f}: {verdict.difference:+.4f} [{low:+.4f}, {high:+.4f}] "
+            f"over {verdict.queries} queries among {verdict.drawings} drawings."
+        )
+        logging.info("%s", summary)
+        return Gate(verdict.passed, summary, asdict(verdict))
+
+    return _shown(rebuild(args.gallery, Encoder(path, name=name), gate, args.force))
+
+
+def _rollback(args: argparse.Namespace) -> dict[str, Any]:
+    return {"current": rollback(args.gallery, args.to)}
+
+
+def _list(args: argparse.Namespace) -> dict[str, Any]:
+    found = entries(args.gallery)
+    for entry in found:
+        quality = f"{entry.map:.4f}" if entry.map is not None else "-"
+        print(
+            f"{entry.state:9}  {entry.name:33}  {entry.created:25}  {entry.size:8d} drawings  {entry.megabytes:8.1f} MB  "
+            f"mAP {quality:6}  {entry.gate or '-':7}  {entry.checkpoint}"
+        )
+    return {"current": current_snapshot(args.gallery).name, "snapshots": [asdict(entry) for entry in found]}
+
+
+def _verify(args: argparse.Namespace) -> dict[str, Any]:
+    return verify(args.gallery, args.snapshot)
+
+
+def _gc(args: argparse.Namespace) -> dict[str, Any]:
+    return {"removed": collect(args.gallery, args.keep)}
+
+
+def _add(args: argparse.Namespace) -> dict[str, Any]:
+    change = change_gallery(args.gallery, added=list(selected(args, "test")))
+    return {"added": len(change.added), "change": change.seq}
+
+
+def _remove(args: argparse.Namespace) -> dict[str, Any]:
+    words = args.ids.read_text("utf-8").split()
+    wrong = [word for word in words if not word.isascii() or not word.isdigit()]
+    if wrong or not words:
+        raise GalleryError(f"{args.ids} lists {wrong[0]!r}, which is no id" if wrong else f"{args.ids} lists no id")
+    change = change_gallery(args.gallery, removed=list(map(int, words)))
+    return {"removed": len(change.removed), "change": change.seq}
+
+
+def _shown(manifest: Manifest) -> dict[str, Any]:
+    return {name: value for name, value in asdict(manifest).items() if name not in ("files", "raster")}
+
+
+def _at_least_one(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError("the current snapshot is always kept: at least 1")
+    return number
 
 
 if __name__ == "__main__":

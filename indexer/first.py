@@ -4,7 +4,8 @@ import logging
 from pathlib import Path
 
 from indexer.build import build
-from indexer.snapshot import CURRENT, Manifest
+from indexer.pointer import CURRENT
+from indexer.snapshot import Manifest
 from nets.checkpoint import find_checkpoint
 from nets.encoder import Encoder
 from sketches.doodles import write_doodles

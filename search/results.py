@@ -15,6 +15,10 @@ class UnknownSketch(SearchError):
     """An id the gallery does not hold."""
 
 
+class DuplicateSketch(SearchError):
+    """An id the gallery holds already."""
+
+
 @dataclass(frozen=True)
 class Hit:
     """One sketch found. distance is L2 between embeddings: smaller is nearer; rank counts from 1."""

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from indexer.build import build
 from nets.checkpoint import find_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine
+from search.live import LiveGallery
 from server import MAX_BODY, create_app
 from sketches.doodles import DOODLES, doodle
 from sketches.sketch_set import SketchSet
@@ -65,15 +67,29 @@ def engine(gallery: Path) -> SearchEngine:
 @dataclass(frozen=True)
 class Served:
     url: str
-    engine: SearchEngine
+    live: LiveGallery
+
+    @property
+    def engine(self) -> SearchEngine:
+        return self.live.engine
 
 
 @pytest.fixture(scope="session")
-def served(engine: SearchEngine) -> Iterator[Served]:
-    """The real application behind the real server, on a free port of loopback."""
-    server = waitress.create_server(create_app(engine), host="127.0.0.1", port=0, max_request_body_size=MAX_BODY)
+def served(gallery: Path) -> Iterator[Served]:
+    """The real application behind the real server, on a free port of loopback; nobody can change its gallery."""
+    with serving(gallery) as served:
+        yield served
+
+
+@contextmanager
+def serving(gallery: Path, admin_token: str | None = None) -> Iterator[Served]:
+    """A server of a gallery, with its admin routes where a token is given."""
+    live = LiveGallery(gallery)
+    app = create_app(live, admin_token)
+    server = waitress.create_server(app, host="127.0.0.1", port=0, max_request_body_size=MAX_BODY)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    yield Served(f"http://127.0.0.1:{server.effective_port}", engine)
+    yield Served(f"http://127.0.0.1:{server.effective_port}", live)
     server.close()
     thread.join(timeout=5)
+    live.close()

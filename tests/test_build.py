@@ -8,7 +8,9 @@ import pytest
 
 from indexer.__main__ import main
 from indexer.build import build
-from indexer.snapshot import CURRENT, SNAPSHOTS, SnapshotError, current_snapshot, open_snapshot
+from indexer.errors import GalleryError, SnapshotError
+from indexer.pointer import CURRENT, SNAPSHOTS, current_snapshot
+from indexer.snapshot import open_snapshot
 from nets.encoder import Encoder
 from sketches.doodles import write_doodles
 from sketches.errors import DatasetError
@@ -79,10 +81,10 @@ def test_a_changed_file_is_refused(doodles: SketchSet, encoder: Encoder, tmp_pat
 
 
 def test_a_gallery_that_is_not_there_or_points_nowhere_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SnapshotError, match="holds no gallery"):
+    with pytest.raises(GalleryError, match="holds no gallery"):
         current_snapshot(tmp_path)
     (tmp_path / CURRENT).write_text("gone\n")
-    with pytest.raises(SnapshotError, match="'gone', which is not there"):
+    with pytest.raises(GalleryError, match="'gone', which is not there"):
         current_snapshot(tmp_path)
     (tmp_path / SNAPSHOTS / "gone").mkdir(parents=True)
     (tmp_path / SNAPSHOTS / "gone" / "manifest.json").write_text("{}")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from indexer.exact import exact_neighbours
 from search.engine import SearchEngine
-from search.exact import exact_neighbours
 from search.results import Results, SearchError, UnknownSketch
 from sketches.errors import SketchError
 from sketches.svg import write_svg

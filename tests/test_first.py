@@ -9,7 +9,8 @@ import pytest
 
 from indexer import first
 from indexer.__main__ import main
-from indexer.snapshot import current_snapshot, read_manifest
+from indexer.pointer import current_snapshot
+from indexer.snapshot import read_manifest
 from sketches.doodles import write_doodles
 
 

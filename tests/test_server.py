@@ -11,7 +11,7 @@ import openapi_spec_validator
 import pytest
 import requests
 
-from indexer.snapshot import CURRENT
+from indexer.pointer import CURRENT
 from server import MAX_JSON, MAX_UPLOAD, main
 from sketches.sketch import as_drawing
 from sketches.svg import write_svg
@@ -213,7 +213,7 @@ def test_without_a_gallery_the_command_says_what_to_do(tmp_path: Path, capsys: p
     assert "indexer build" in capsys.readouterr().err
     (tmp_path / CURRENT).write_text("nothing\n")
     assert main(["--gallery", str(tmp_path)]) == 2
-    assert "build the gallery again" in capsys.readouterr().err
+    assert "indexer rollback" in capsys.readouterr().err
 
 
 def test_a_port_in_use_is_one_line_that_says_what_to_do(served: Served, gallery: Path) -> None:

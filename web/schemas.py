@@ -19,6 +19,12 @@ Classes = Annotated[
     Field(min_length=1, max_length=1_000, description="Only sketches of these classes; default: of any."),
 ]
 
+Label = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", description="The class, as it is shown.")]
+NewId = Annotated[
+    str | None,
+    Field(pattern=r"^[0-9]{1,20}$", description="An unsigned 64-bit number the gallery does not have; default: a new one."),
+]
+
 
 class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -40,6 +46,24 @@ class UploadQuery(_Input):
     file: Annotated[FileStorage, WithJsonSchema({"type": "string", "format": "binary"})]
     k: K = 10
     classes: Classes = None
+
+
+class NewStrokes(_Input):
+    """A drawing to add, as strokes."""
+
+    strokes: Annotated[list[StrokeRows], Field(min_length=1, max_length=MAX_STROKES), FailFast()]
+    label: Label
+    id: NewId = None
+
+
+class NewUpload(_Input):
+    """A drawing to add, as a picture or an SVG in multipart form data; its lines are traced."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    file: Annotated[FileStorage, WithJsonSchema({"type": "string", "format": "binary"})]
+    label: Label
+    id: NewId = None
 
 
 class SimilarQuery(_Input):
@@ -72,6 +96,12 @@ class SketchAnswer(BaseModel):
     id: str
     label: str
     strokes: list[list[list[float]]]
+
+
+class ReloadAnswer(BaseModel):
+    """The snapshot that is served now."""
+
+    snapshot: str
 
 
 class ClassAnswer(BaseModel):
