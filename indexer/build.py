@@ -107,7 +107,7 @@ def write_snapshot(
         faiss.write_index(index, str(folder / INDEX))
         shutil.copyfile(encoder.path, folder / CHECKPOINT)
         manifest = Manifest(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=datetime.now(UTC).isoformat(timespec="milliseconds"),
             size=len(sketches),
             dim=EMBEDDING_DIM,
             classes=len(np.unique(sketches.labels)),

@@ -4,7 +4,7 @@ GALLERY/
 ├── CURRENT                      the published snapshots by name, the current one first (indexer/pointer.py)
 ├── journal.log                  drawings added and removed online (indexer/journal.py)
 └── snapshots/
-    └── 20261120T101500Z-1f3a9c2e5b7d9f01/   when it was built, and the beginning of the manifest's sha256
+    └── 20261120T101500.123Z-1f3a9c2e5b7d9f01/   when it was built, and the beginning of the manifest's sha256
         ├── manifest.json        what this is, and the sha256 of every other file
         ├── gallery.h5           ids, labels, strokes, embeddings
         ├── index.faiss          the embeddings, to search

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import torch
 import waitress
 
 from indexer.build import build
-from nets.checkpoint import find_checkpoint
+from nets.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine
 from search.live import LiveGallery
@@ -93,3 +94,22 @@ def serving(gallery: Path, admin_token: str | None = None) -> Iterator[Served]:
     server.close()
     thread.join(timeout=5)
     live.close()
+
+
+@pytest.fixture(scope="session")
+def sharper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint with other embeddings that are about as good: the shipped one with a sharper posterior."""
+    return _variant(tmp_path_factory.mktemp("checkpoints") / "trazonet.sharper.safetensors", posterior_scale=32.0)
+
+
+@pytest.fixture(scope="session")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that embeds every drawing alike."""
+    path = tmp_path_factory.mktemp("checkpoints") / "trazonet.broken.safetensors"
+    return _variant(path, posterior_scale=0.0, posterior_share=1.0)
+
+
+def _variant(path: Path, **buffers: float) -> Path:
+    config, weights = load_checkpoint(find_checkpoint())
+    save_checkpoint(path, config, weights | {name: torch.tensor(value) for name, value in buffers.items()})
+    return path
