@@ -17,7 +17,6 @@ from pydantic_core import ErrorDetails
 from spectree import Response as Answers
 from spectree import SpecTree
 from spectree.model_adapter.pydantic_adapter import PydanticModelAdapter
-from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthorized, UnsupportedMediaType
 
 from indexer.errors import GalleryError
@@ -166,7 +165,7 @@ def _add_admin(app: Flask, api: SpecTree, live: LiveGallery, token: str) -> None
         if request.endpoint in ("add", "remove", "reload"):
             sent = request.headers.get("Authorization", "")
             if not hmac.compare_digest(sent.encode(), f"Bearer {token}".encode()):
-                raise Unauthorized("send the header `Authorization: Bearer TOKEN`", www_authenticate=WWWAuthenticate("bearer"))
+                raise Unauthorized("send the header `Authorization: Bearer TOKEN`")
 
     @app.post("/api/sketches")
     @api.validate(resp=Answers(HTTP_201=SketchAnswer, HTTP_401=Problem, HTTP_409=Problem, HTTP_413=Problem, HTTP_415=Problem))
@@ -209,7 +208,7 @@ def _id(text: str) -> int:
 
 
 def _limit_body() -> None:
-    if request.method == "POST" and request.endpoint != "reload":
+    if request.method == "POST" and request.endpoint not in (None, "reload"):
         if request.mimetype not in ("application/json", "multipart/form-data"):
             raise UnsupportedMediaType("send application/json with `strokes`, or multipart/form-data with a `file`")
         if request.mimetype == "application/json":
@@ -258,6 +257,8 @@ def _problem(error: Exception) -> Response:
     answer = jsonify(problem.model_dump())
     answer.status_code = status
     answer.content_type = "application/problem+json"
+    if isinstance(error, Unauthorized):
+        answer.headers["WWW-Authenticate"] = "Bearer"
     return answer
 
 

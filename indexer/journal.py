@@ -27,16 +27,15 @@ JOURNAL = "journal.log"
 
 @dataclass(frozen=True)
 class Change:
-    """Drawings added and ids removed, together or not at all. `seq` counts the gallery's changes from 1."""
+    """Drawings added and ids removed, together or not at all. `seq` counts the gallery's changes from 1.
+
+    One that is `dropped` stands for itself and all before it, which every snapshot holds.
+    """
 
     seq: int
     added: tuple[Sketch, ...] = ()
     removed: tuple[int, ...] = ()
-
-    @property
-    def dropped(self) -> bool:
-        """Whether this stands for itself and all before it, which every snapshot holds."""
-        return not (self.added or self.removed)
+    dropped: bool = False
 
 
 class Journal:
@@ -106,7 +105,8 @@ class Journal:
             kept = [change for change in changes if change.seq > seq]
             if len(kept) < len(changes):
                 # The first line keeps the count where no change is left.
-                replace_file(self.path, b"".join(map(_line, (Change(kept[0].seq - 1 if kept else changes[-1].seq), *kept))))
+                first = Change(kept[0].seq - 1 if kept else changes[-1].seq, dropped=True)
+                replace_file(self.path, b"".join(map(_line, (first, *kept))))
 
     def all_changes(self) -> list[Change]:
         """Every change in the file, whatever this reader's place. Raises JournalError."""
@@ -121,7 +121,7 @@ class Journal:
                 raise ValueError("its checksum differs")
             record: dict[str, Any] = orjson.loads(line[9:])
             added = (Sketch(int(one["id"]), one["label"], as_strokes(one["drawing"])) for one in record.get("add", ()))
-            return Change(record["seq"], tuple(added), tuple(map(int, record.get("remove", ()))))
+            return Change(record["seq"], tuple(added), tuple(map(int, record.get("remove", ()))), "dropped" in record)
         except (ValueError, KeyError, TypeError) as error:
             raise JournalError(
                 f"{self.path} holds a line that was not written by this program ({error}); restore the file from a backup"
@@ -130,6 +130,8 @@ class Journal:
 
 def _line(change: Change) -> bytes:
     record: dict[str, Any] = {"seq": change.seq}
+    if change.dropped:
+        record["dropped"] = True
     if change.added:
         record["add"] = [{"id": str(s.id), "label": s.label, "drawing": as_drawing(s.strokes)} for s in change.added]
     if change.removed:
@@ -139,7 +141,12 @@ def _line(change: Change) -> bytes:
 
 
 def refuse_contradiction(holds: Callable[[int], bool], added: Sequence[Sketch], removed: Sequence[int]) -> None:
-    """Raise ChangeRefused where an added id is there already, or a removed one is not; `holds` knows the gallery."""
+    """Raise ChangeRefused where an added id is there already, a removed one is not, or nothing changes.
+
+    `holds` tells whether the gallery has an id.
+    """
+    if not (added or removed):
+        raise ChangeRefused("there is no drawing to add and none to remove")
     seen: set[int] = set()
     for sketch in added:
         if holds(sketch.id) or sketch.id in seen:

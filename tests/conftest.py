@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 import torch
 import waitress
+from waitress import wasyncore
 
 from indexer.build import build
 from nets.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
@@ -91,8 +92,10 @@ def serving(gallery: Path, admin_token: str | None = None) -> Iterator[Served]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield Served(f"http://127.0.0.1:{server.effective_port}", live)
-    server.close()
+    # In the server's own thread, which would otherwise wait on sockets that are gone.
+    server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
     thread.join(timeout=5)
+    server.task_dispatcher.shutdown()
     live.close()
 
 

@@ -135,7 +135,7 @@ def test_writers_in_turn_lose_nothing(tmp_path: Path) -> None:
 def test_contradictions_are_refused() -> None:
     holds = {1, 2}.__contains__
     refuse_contradiction(holds, [STAR], [1, 2])
-    for added, removed in (([CAT], []), ([STAR, STAR], []), ([], [3]), ([], [1, 1])):
+    for added, removed in (([CAT], []), ([STAR, STAR], []), ([], [3]), ([], [1, 1]), ([], [])):
         with pytest.raises(ChangeRefused):
             refuse_contradiction(holds, added, removed)
 
