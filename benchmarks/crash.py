@@ -14,7 +14,9 @@ import random
 import shutil
 import signal
 import tempfile
+import threading
 import time
+from collections import Counter
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -31,6 +33,7 @@ from indexer.rebuild import Gate, rebuild
 from nets.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine
+from search.live import LiveGallery
 from sketches.doodles import DOODLES, doodle
 from sketches.sketch import Sketch
 from sketches.sketch_set import SketchSet
@@ -41,6 +44,7 @@ OPERATIONS = ("add", "add", "add", "remove", "remove", "rebuild", "rebuild", "gc
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.crash", description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--server-kills", type=int, default=20, help="kills of a server that four clients add to")
     parser.add_argument("--drawings", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -56,11 +60,12 @@ def main() -> None:
     random.seed(args.seed)
     held = {sketch.id for sketch in drawings}
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["benchmarks.crash"])
-    killed_in: dict[str, int] = {}
+    processes.set_forkserver_preload(["indexer.rebuild", "indexer.housekeeping", "search.live", "sketches.doodles"])
+    killed_in: Counter[str] = Counter()
     acknowledged = 0
-    for number in tqdm(range(args.kills), desc="kills", disable=None):
+    for number in tqdm(range(args.kills + args.server_kills), desc="kills", disable=None):
         here, there = processes.Pipe()
+        work = operate if number < args.kills else serve
         worker = processes.Process(target=work, args=(there, gallery, [find_checkpoint(), other], args.seed * 100_000 + number))
         worker.start()
         there.close()
@@ -68,27 +73,28 @@ def main() -> None:
         time.sleep(random.expovariate(1 / 0.5))
         os.kill(worker.pid or 0, signal.SIGKILL)
         worker.join()
-        tried: tuple[str, int] | None = None
+        under_way: dict[int, str] = {}
         while here.poll():
             try:
                 word, operation, key = here.recv()
             except EOFError:
                 break
             if word == "try":
-                tried = (operation, key)
+                under_way[key] = operation
                 continue
-            tried = None
-            acknowledged += operation in ("add", "remove")
-            held ^= {key} if operation in ("add", "remove") else set()
-        killed_in[tried[0] if tried else "between"] = killed_in.get(tried[0] if tried else "between", 0) + 1
-        held = check(gallery, held, tried)
+            del under_way[key]
+            if operation in ("add", "remove"):
+                acknowledged += 1
+                held ^= {key}
+        killed_in.update(under_way.values() or ["nothing"])
+        held = check(gallery, held, {key for key, operation in under_way.items() if operation in ("add", "remove")})
     snapshots = len(list((gallery / SNAPSHOTS).glob("[0-9]*")))
     shutil.rmtree(folder)
-    print(json.dumps({"kills": args.kills, "killed_in": killed_in, "acknowledged_changes": acknowledged, "lost": 0,
-                      "snapshots_at_the_end": snapshots, "seed": args.seed}))  # fmt: skip
+    result = {"kills": args.kills, "server_kills": args.server_kills, "killed_in": killed_in, "lost": 0, "seed": args.seed}
+    print(json.dumps(result | {"acknowledged_changes": acknowledged, "snapshots_at_the_end": snapshots}))
 
 
-def check(gallery: Path, held: set[int], tried: tuple[str, int] | None) -> set[int]:
+def check(gallery: Path, held: set[int], under_way: set[int]) -> set[int]:
     """The ids that the gallery holds now; fails where they are not what was acknowledged, or the gallery is not whole."""
     engine = SearchEngine.open(gallery)
     snapshot = engine.snapshot
@@ -96,15 +102,36 @@ def check(gallery: Path, held: set[int], tried: tuple[str, int] | None) -> set[i
     expected = snapshot.encoder.encode(snapshot.sketches)[0]
     np.testing.assert_allclose(snapshot.embeddings, expected, atol=1e-4)
     assert agreement(snapshot.index, snapshot.embeddings) == 1.0
-    known = held | ({tried[1]} if tried and tried[0] in ("add", "remove") else set())
-    found = {key for key in known if key in engine}
+    found = {key for key in held | under_way if key in engine}
     assert len(engine) == len(found), "it holds a drawing nobody added"
-    under_way = {tried[1]} if tried else set()
     assert found ^ held <= under_way, "an acknowledged change is lost"
     return found
 
 
-def work(pipe: Connection, gallery: Path, checkpoints: list[Path], seed: int) -> None:
+def serve(pipe: Connection, gallery: Path, checkpoints: list[Path], seed: int) -> None:
+    """Four threads that add to a live gallery without end, as requests to a server do."""
+    torch.set_num_threads(1)
+    live, lock, names = LiveGallery(gallery), threading.Lock(), sorted(DOODLES)
+    pipe.send("ready")
+
+    def client(number: int) -> None:
+        rng = random.Random(seed * 10 + number)
+        while True:
+            key, drawing = rng.getrandbits(60), doodle(rng.choice(names), rng.randrange(1000))
+            with lock:
+                pipe.send(("try", "add", key))
+            live.add(drawing.label, drawing.strokes, key)
+            with lock:
+                pipe.send(("done", "add", key))
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def operate(pipe: Connection, gallery: Path, checkpoints: list[Path], seed: int) -> None:
     """Change the gallery without end, saying what is tried and what is done."""
     torch.set_num_threads(1)
     random.seed(seed)

@@ -89,18 +89,24 @@ def main() -> None:
 
     during = [s for began, s, _ in spans if any(began < end and began + s > start for start, end in swaps)]
     quiet = [s for began, s, _ in spans if not any(began < end and began + s > start for start, end in swaps)]
-    print(
-        json.dumps(
-            {
-                "requests": len(spans), "failed": len(failed), "mixed": len(mixed), "swaps": args.swaps, "clients": args.clients,
-                "p50_p99_ms": milliseconds(quiet), "p50_p99_ms_during_swaps": milliseconds(during),
-                "p99_ratio": round(milliseconds(during)[1] / milliseconds(quiet)[1], 2),
-                "swap_seconds_median_max": [round(float(f([b - a for a, b in swaps])), 2) for f in (np.median, np.max)],
-                "resident_mb": memory, "drawings": len(bodies) and len(SearchEngine.open(args.gallery)),
-                "load": os.getloadavg(), "cpus": os.cpu_count(), "python": platform.python_version(), "seed": args.seed,
-            }
-        )
-    )  # fmt: skip
+    result = {
+        "requests": len(spans),
+        "failed": len(failed),
+        "mixed": len(mixed),
+        "swaps": args.swaps,
+        "clients": args.clients,
+        "p50_p99_ms": milliseconds(quiet),
+        "p50_p99_ms_during_swaps": milliseconds(during),
+        "p99_ratio": round(milliseconds(during)[1] / milliseconds(quiet)[1], 2),
+        "swap_seconds_median_max": [round(float(f([end - start for start, end in swaps])), 2) for f in (np.median, np.max)],
+        "resident_mb": memory,
+        "drawings": len(SearchEngine.open(args.gallery)),
+        "load": os.getloadavg(),
+        "cpus": os.cpu_count(),
+        "python": platform.python_version(),
+        "seed": args.seed,
+    }
+    print(json.dumps(result))
 
 
 def two_snapshots(gallery: Path) -> tuple[str, str]:
