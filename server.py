@@ -1,7 +1,6 @@
 """The HTTP server: routes and error mapping, nothing else. `python server.py --gallery G` starts it."""
 
 import argparse
-import errno
 import hmac
 import logging
 import os
@@ -17,15 +16,15 @@ from pydantic_core import ErrorDetails
 from spectree import Response as Answers
 from spectree import SpecTree
 from spectree.model_adapter.pydantic_adapter import PydanticModelAdapter
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthorized, UnsupportedMediaType
+from werkzeug.exceptions import Unauthorized, UnsupportedMediaType
 
 from indexer.errors import GalleryError
 from search.live import LiveGallery
-from search.results import DuplicateSketch, Results, SearchError, UnknownSketch
-from sketches.errors import DamagedSketch, PictureError, SketchError
+from search.results import Results, UnknownSketch
 from sketches.sketch import Sketch, as_drawing, as_strokes
 from sketches.svg import write_svg
 from sketches.upload import read_upload
+from web.problems import MAX_JSON, MAX_UPLOAD, InvalidRequest, problem_of
 from web.schemas import (
     ClassAnswer,
     ClassesAnswer,
@@ -42,10 +41,6 @@ from web.schemas import (
     UploadQuery,
 )
 
-log = logging.getLogger(__name__)
-
-MAX_UPLOAD = 16 << 20  # bytes of a picture
-MAX_JSON = 2 << 20  # bytes of strokes: the longest drawing that is read takes about half of this
 # Beyond this the socket is closed on the sender; up to it, a body is read to answer it with a problem.
 MAX_BODY = 256 << 20
 
@@ -57,14 +52,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
-
-
-class InvalidRequest(Exception):
-    """A request that does not follow its schema."""
-
-    def __init__(self, errors: list[FieldError]) -> None:
-        super().__init__(errors[0].message)
-        self.errors = errors
 
 
 class _Adapter(PydanticModelAdapter):
@@ -153,7 +140,7 @@ def create_app(live: LiveGallery, admin_token: str | None = None) -> Flask:
         _add_admin(app, api, live, admin_token)
     app.before_request(_limit_body)
     app.after_request(_add_headers)
-    app.register_error_handler(Exception, _problem)
+    app.register_error_handler(Exception, problem_of)
     return app
 
 
@@ -227,45 +214,6 @@ def _refuse_invalid(req: object, resp: object, error: Exception | None, instance
         raise InvalidRequest(
             [FieldError(field=".".join(map(str, one["loc"])) or "body", message=one["msg"]) for one in _Adapter.describe(error)]
         )
-
-
-def _problem(error: Exception) -> Response:
-    """Every failure as a JSON problem that says which field is at fault and what to do."""
-    status, errors = HTTPStatus.UNPROCESSABLE_ENTITY, [FieldError(field=_field(error), message=str(error))]
-    if isinstance(error, InvalidRequest):
-        errors = error.errors
-    elif isinstance(error, UnknownSketch):
-        status = HTTPStatus.NOT_FOUND
-    elif isinstance(error, DuplicateSketch):
-        status = HTTPStatus.CONFLICT
-    elif isinstance(error, GalleryError):
-        status, errors = HTTPStatus.INTERNAL_SERVER_ERROR, [FieldError(field="gallery", message=str(error))]
-    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        status = HTTPStatus.INSUFFICIENT_STORAGE
-        errors = [FieldError(field="server", message="the disk is full; nothing was changed")]
-    elif isinstance(error, RequestEntityTooLarge):
-        limit = MAX_JSON if request.mimetype == "application/json" else MAX_UPLOAD
-        message = f"the body is too large: at most {limit >> 20} MB are read; send fewer points or a smaller picture"
-        status, errors = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, [FieldError(field="body", message=message)]
-    elif isinstance(error, HTTPException):
-        status, errors = HTTPStatus(error.code or 500), [FieldError(field="request", message=error.description or error.name)]
-    elif not isinstance(error, SketchError | SearchError):
-        log.error("unexpected failure of %s %s", request.method, request.path, exc_info=error)
-        message = "something went wrong here; the server's log has the details"
-        status, errors = HTTPStatus.INTERNAL_SERVER_ERROR, [FieldError(field="server", message=message)]
-    problem = Problem(title=status.phrase, status=status, detail=f"{errors[0].field}: {errors[0].message}", errors=errors)
-    answer = jsonify(problem.model_dump())
-    answer.status_code = status
-    answer.content_type = "application/problem+json"
-    if isinstance(error, Unauthorized):
-        answer.headers["WWW-Authenticate"] = "Bearer"
-    return answer
-
-
-def _field(error: Exception) -> str:
-    if isinstance(error, DamagedSketch | SearchError):
-        return error.field
-    return "file" if isinstance(error, PictureError) else "request"
 
 
 def _add_headers(answer: Response) -> Response:

@@ -12,12 +12,13 @@ import pytest
 import requests
 
 from indexer.pointer import CURRENT
-from server import MAX_JSON, MAX_UPLOAD, main
+from server import main
 from sketches.sketch import as_drawing
 from sketches.svg import write_svg
 from tests.conftest import Served
 from tests.test_picture import GREY, bomb, saved
 from tests.test_svg import BOMB, OUTSIDE
+from web.problems import MAX_JSON, MAX_UPLOAD
 
 HOUSE = [[[40, 210, 210, 40, 40], [120, 120, 240, 240, 120]], [[30, 125, 220], [130, 20, 130]]]
 
