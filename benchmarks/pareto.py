@@ -1,0 +1,92 @@
+"""How good and how fast each checkpoint is: leave-one-out mAP against milliseconds to embed one drawing on one thread.
+
+python -m benchmarks.pareto --data DIR --protocol qd100 --out docs/pareto.svg CHECKPOINT ...
+"""
+
+import argparse
+import json
+import os
+import platform
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from evaluation.leave_one_out import leave_one_out
+from nets.checkpoint import find_checkpoint
+from nets.encoder import Encoder
+from sketches.protocol import PROTOCOLS
+from sketches.sketch_set import SketchSet
+
+QUERIES, WARM_UP = 200, 20
+REPORT_MAP = 0.202  # skNet in the 2018 report, protocol qd100 with 1,000 training drawings a class
+
+
+@dataclass(frozen=True)
+class Point:
+    """One checkpoint in the figure."""
+
+    checkpoint: str
+    ms: float  # median, from strokes to embedding
+    map: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pareto", description=__doc__)
+    parser.add_argument("checkpoints", nargs="+", metavar="CHECKPOINT", help="files or shipped names")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="qd100")
+    parser.add_argument("--out", type=Path, default=Path("reports/pareto.svg"), metavar="FILE", help="PNG or SVG")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    drawings = PROTOCOLS[args.protocol].test(args.data)
+    encoders = [Encoder(find_checkpoint(name), device="cpu") for name in args.checkpoints]
+    # In turns, so that whatever else the machine does slows all of them alike.
+    spent = np.array([[embedding_ms(encoder, drawings, row) for encoder in encoders] for row in range(WARM_UP + QUERIES)])
+    points = []
+    for encoder, times in zip(encoders, spent[WARM_UP:].T, strict=True):
+        measured = leave_one_out(encoder.encode(drawings)[0], drawings.labels, drawings.ids, drawings.classes)
+        points.append(Point(encoder.name, round(float(np.median(times)), 2), round(measured.map, 4)))
+        print(points[-1])
+    draw(points, args.protocol, args.out)
+    versions = {"torch": torch.__version__, "python": platform.python_version()}
+    print(
+        json.dumps(
+            {
+                "points": [asdict(point) for point in points],
+                "figure": str(args.out),
+                "threads": 1,
+                "load": os.getloadavg(),
+                **versions,
+            }
+        )
+    )
+
+
+def embedding_ms(encoder: Encoder, drawings: SketchSet, row: int) -> float:
+    """Milliseconds from strokes to embedding."""
+    started = time.perf_counter()
+    encoder.embed(encoder.raster(drawings.strokes(row))[None])
+    return (time.perf_counter() - started) * 1000
+
+
+def draw(points: list[Point], protocol: str, path: Path) -> None:
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for point in points:
+        axes.plot(point.ms, point.map, "o", color="#1c7ed6")
+        axes.annotate(point.checkpoint, (point.ms, point.map), xytext=(7, -3), textcoords="offset points")
+    axes.axhline(REPORT_MAP, color="#868e96", linestyle="--", linewidth=1)
+    axes.annotate("the 2018 report, skNet", (0.99, REPORT_MAP), xycoords=("axes fraction", "data"), ha="right", va="bottom")
+    axes.set(xlabel="milliseconds from strokes to embedding, one thread", ylabel=f"leave-one-out mAP, {protocol}", ylim=(0, 1))
+    axes.set_xlim(0, 1.35 * max(point.ms for point in points))
+    axes.grid(alpha=0.25)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()
