@@ -18,7 +18,8 @@ def draw_neighbours(engine: SearchEngine, path: Path, queries: int = 20, k: int 
     Frames are green around the query's class and red around others, with class and distance below.
     """
     sketches = engine.snapshot.sketches
-    rows = np.random.default_rng(seed).choice(len(sketches), min(queries, len(sketches)), replace=False)
+    there = [row for row, key in enumerate(sketches.ids.tolist()) if key in engine]  # not those removed since
+    rows = np.random.default_rng(seed).choice(there, min(queries, len(there)), replace=False)
     figure = Figure(figsize=(1.15 * (k + 1), 1.3 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), k + 1, squeeze=False)
     relevant = 0

@@ -91,8 +91,8 @@ def test_mutated_snapshots_are_refused(three: Path, capsys: pytest.CaptureFixtur
     mutants: list[tuple[str, bytes]] = []
     for name in files:
         content = originals[name]
-        mutants += [(name, content[: rng.integers(len(content))]) for _ in range(10)]
-        for _ in range(25):
+        mutants += [(name, content[: rng.integers(len(content))]) for _ in range(70)]
+        for _ in range(180):
             flipped = bytearray(content)
             flipped[rng.integers(len(content))] ^= 1 << rng.integers(8)
             mutants.append((name, bytes(flipped)))
