@@ -18,7 +18,9 @@ def contents(base: SketchSet, changes: Iterable[Change]) -> tuple[SketchSet, npt
         for key in change.removed:
             if added.pop(key, None) is None:
                 row_of.pop(key, None)
-        added.update((sketch.id, sketch) for sketch in change.added)
+        for sketch in change.added:
+            row_of.pop(sketch.id, None)  # another lineage of snapshots may hold it already
+            added[sketch.id] = sketch
     rows = np.fromiter(row_of.values(), np.int64, len(row_of))
     classes = tuple(dict.fromkeys((*base.classes, *(sketch.label for sketch in added.values()))))
     sketches = SketchSet.of((*(base.sketch(row) for row in rows), *added.values()), classes)

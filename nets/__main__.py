@@ -41,6 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--learning-rate", type=float)
     training.add_argument("--label-smoothing", type=float)
     training.add_argument("--patience", type=int, help="epochs without a better validation accuracy before stopping")
+    training.add_argument("--augment", action=argparse.BooleanOptionalAction, help="draw every drawing anew each time, or not")
     training.add_argument("--epoch-per-class", type=int, metavar="N", help="an epoch is N drawings of each class")
     training.add_argument("--penalised", action="store_true", help="fewer of the classes that are answered well")
     training.add_argument("--seed", type=int, default=0)
@@ -67,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
     recipe = RECIPES[args.recipe]
-    changes = ("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "patience")
+    changes = ("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "patience", "augment")
     if args.penalised and not args.epoch_per_class:
         raise TrainingError("--penalised samples fewer of N drawings a class: name N with --epoch-per-class")
     recipe = replace(recipe, **{name: getattr(args, name) for name in changes if getattr(args, name) is not None})

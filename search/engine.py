@@ -76,9 +76,10 @@ class SearchEngine:
 
     def _apply(self, change: Change) -> None:
         changed = self._changed
-        rows = [
-            self._row_of_id[key] for key in change.removed if key in self._row_of_id and key not in changed.additions.place_of
-        ]
+        gone = [key for key in change.removed if key not in changed.additions.place_of]
+        # A snapshot of another lineage, gone back to, may hold what was added since: the addition stands for it.
+        gone += [sketch.id for sketch in change.added]
+        rows = [self._row_of_id[key] for key in gone if key in self._row_of_id]
         additions = changed.additions.minus(change.removed)
         for start in range(0, len(change.added), BATCH):
             part = change.added[start : start + BATCH]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from indexer.errors import GalleryError
 from indexer.pointer import current_snapshot
-from nets.checkpoint import CheckpointError
 from search.engine import SearchEngine
 from search.results import DuplicateSketch, UnknownSketch
 from sketches.sketch import Sketch, Strokes
@@ -82,7 +81,7 @@ class LiveGallery:
                 with self._writing:
                     self._engine.catch_up()
                 self._complaint = ""
-            except (GalleryError, CheckpointError, OSError) as error:
+            except (GalleryError, OSError) as error:
                 if str(error) != self._complaint:  # once, not four times a second
                     self._complaint = str(error)
                     log.error("still serving %s: %s", self._engine.snapshot.name, error)

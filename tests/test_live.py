@@ -126,6 +126,20 @@ def test_a_new_snapshot_is_served_with_what_was_added_meanwhile(live: LiveGaller
     assert early in live.engine and late[0] in live.engine
 
 
+def test_what_another_lineage_holds_already_is_there_once(live: LiveGallery, doodles: SketchSet, encoder: Encoder) -> None:
+    """A gallery built anew lacks a drawing, which is added again; going back finds it in the snapshot and in the journal."""
+    first, again = history(live.gallery)[0], doodles.sketch(5)
+    build(live.gallery, doodles.select(np.arange(100, 120)), encoder, {})
+    live.reload()
+    live.add("renamed", again.strokes, again.id)
+    rollback(live.gallery, first)
+    live.reload()
+    hits = live.engine.similar(again.strokes, 40).hits
+    assert len(live.engine) == 40 and [hit.label for hit in hits if hit.id == again.id] == ["renamed"]
+    rebuild(live.gallery, encoder, lambda *arrays: PASS)
+    assert len(SearchEngine.open(live.gallery)) == 40
+
+
 def test_a_damaged_new_snapshot_is_not_served(live: LiveGallery, encoder: Encoder, caplog: pytest.LogCaptureFixture) -> None:
     before = live.engine
     publish(live.gallery, "20990101T000000.000Z-0000000000000000")
