@@ -67,7 +67,7 @@ class TrazoNet(nn.Module):
         self.features = nn.Sequential(nn.Linear(WIDTHS[-1], features, bias=False), nn.BatchNorm1d(features))
         self.prototypes = nn.Parameter(torch.randn(classes, features) / features**0.5)
         # Chosen by measurement on known and on unseen classes: nets/LOG.md.
-        self.register_buffer("posterior_share", torch.tensor(0.8))
+        self.register_buffer("posterior_share", torch.tensor(0.6))
         self.register_buffer("posterior_scale", torch.tensor(20.0))
 
     def forward(self, x: Tensor) -> Exits:
