@@ -71,7 +71,7 @@ def test_a_run_can_start_from_a_checkpoint(data: Path, tmp_path: Path, capsys: p
     fewer.write_text("sun\ncat\n")
     third = tmp_path / "trazonet.third.safetensors"
     assert main(command(data, third, *options, "--init", str(first), "--classes", str(fewer))) == 0
-    assert load_checkpoint(third)[0].classes == ("cat", "sun")
+    assert load_checkpoint(third)[0].classes == ("sun", "cat")
     assert main(command(data, tmp_path / "sknet.x.safetensors", "--net", "sknet", "--init", str(first))) == 2
     assert "same architecture" in capsys.readouterr().err
 
