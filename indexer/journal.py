@@ -117,7 +117,7 @@ class Journal:
 
     def _parse(self, line: bytes) -> Change:
         try:
-            if int(line[:8], 16) != zlib.crc32(line[9:]):
+            if line[:9] != b"%08x " % zlib.crc32(line[9:]):
                 raise ValueError("its checksum differs")
             record: dict[str, Any] = orjson.loads(line[9:])
             added = (Sketch(int(one["id"]), one["label"], as_strokes(one["drawing"])) for one in record.get("add", ()))
