@@ -1,5 +1,6 @@
 """LiveGallery: a gallery that stays up while snapshots change under it and drawings come and go."""
 
+import ctypes
 import logging
 import secrets
 import threading
@@ -75,7 +76,11 @@ class LiveGallery:
         self._watcher.join()
 
     def _watch(self) -> None:
+        seen = self._engine
         while not self._closed.wait(POLL):
+            if self._engine is not seen:  # swapped since the last look; by now the requests to the old one are answered
+                seen = self._engine
+                _return_memory()
             try:
                 self.reload()
                 with self._writing:
@@ -85,3 +90,10 @@ class LiveGallery:
                 if str(error) != self._complaint:  # once, not four times a second
                     self._complaint = str(error)
                     log.error("still serving %s: %s", self._engine.snapshot.name, error)
+
+
+def _return_memory() -> None:
+    """Give what a dropped engine held back to the system; glibc would keep most of it, others do so by themselves."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
