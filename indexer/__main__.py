@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     rolling = command("rollback", _rollback, "make the snapshot before the current one, or any other, current again")
     rolling.add_argument("--to", metavar="SNAPSHOT")
 
-    command("list", _list, "the snapshots: state, quality, size, age, checkpoint")
+    command("list", _list, "the snapshots: state, when built, size, quality, checkpoint")
     verifying = command("verify", _verify, "read a snapshot whole and check it against its manifest and exact search")
     verifying.add_argument("--snapshot", metavar="SNAPSHOT", help="default: the current one")
     cleaning = command("gc", _gc, "remove old snapshots, never the current one nor one in use")
