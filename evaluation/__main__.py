@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.leave_one_out import EvaluationError, LeaveOneOut, leave_one_out
+from evaluation.leave_one_out import LeaveOneOut, leave_one_out
 from evaluation.neighbours import draw_neighbours
+from evaluation.ranking import EvaluationError
 from evaluation.subject import Subject, of_drawings, of_file, of_gallery
 from indexer.errors import GalleryError
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint

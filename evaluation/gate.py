@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.leave_one_out import average_precisions
-from evaluation.metrics import bootstrap_interval
+from evaluation.leave_one_out import sampled_rows
+from evaluation.metrics import average_precision, bootstrap_interval
+from evaluation.ranking import rank_relevant
 
 MAX_QUERIES = 2_000  # each still ranks the whole gallery
 
@@ -42,10 +43,9 @@ def judge(
     Fails where the mAP falls by more than `max_drop` and the whole interval of the difference lies below zero.
     Raises EvaluationError where nothing can be measured: no class has two drawings.
     """
-    rows = np.arange(len(labels))
-    if len(rows) > MAX_QUERIES:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_QUERIES, replace=False))
-    old, new = (average_precisions(embeddings, labels, ids, rows) for embeddings in (before, after))
+    rows = sampled_rows(len(labels), MAX_QUERIES, seed)
+    rankings = [rank_relevant(embeddings, labels, ids, rows) for embeddings in (before, after)]
+    old, new = (average_precision(ranking.ranks, ranking.starts) for ranking in rankings)
     measured = np.isfinite(old)  # lone queries have no AP
     old, new = old[measured], new[measured]
     low, high = bootstrap_interval(new - old, seed=seed)

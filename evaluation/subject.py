@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.leave_one_out import EvaluationError
+from evaluation.ranking import EvaluationError
 from indexer.snapshot import open_current
 from nets.classify import classifier_report
 from nets.encoder import Encoder

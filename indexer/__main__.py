@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.gate import judge
-from evaluation.leave_one_out import EvaluationError
+from evaluation.ranking import EvaluationError
 from indexer.build import build
 from indexer.errors import GalleryError, NotPublished
 from indexer.first import first_gallery

@@ -9,8 +9,9 @@ from PIL import Image
 from sklearn.metrics import average_precision_score
 
 from evaluation.__main__ import main
-from evaluation.leave_one_out import EvaluationError, LeaveOneOut, leave_one_out
+from evaluation.leave_one_out import LeaveOneOut, leave_one_out
 from evaluation.metrics import average_precision, bootstrap_interval
+from evaluation.ranking import EvaluationError
 from nets.encoder import Encoder
 from sketches.doodles import write_doodles
 from sketches.protocol import PROTOCOLS
@@ -35,9 +36,8 @@ def by_scikit_learn(embeddings: np.ndarray, labels: np.ndarray) -> float:
 
 
 def test_average_precision_by_hand() -> None:
-    assert average_precision(np.array([1, 2, 3])) == 1
-    assert average_precision(np.array([2])) == 0.5
-    assert average_precision(np.array([1, 4])) == pytest.approx((1 + 2 / 4) / 2)
+    ranks, starts = np.array([1, 2, 3, 2, 1, 4]), np.array([0, 3, 4, 4, 6])
+    np.testing.assert_allclose(average_precision(ranks, starts), [1, 1 / 2, np.nan, (1 + 2 / 4) / 2])
 
 
 @settings(max_examples=40)
@@ -54,7 +54,7 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     embeddings, labels = rng.normal(size=(130, 16)), rng.integers(5, size=130)
     whole = measure(embeddings, labels).average_precisions
-    monkeypatch.setattr("evaluation.leave_one_out.BLOCK", 7)
+    monkeypatch.setattr("evaluation.ranking.MAX_BLOCK", 7)
     np.testing.assert_allclose(measure(embeddings, labels).average_precisions, whole, atol=1e-12)
 
 
