@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nets.batches import TrainingRasters, epoch_batches
-from nets.checkpoint import CheckpointConfig, checkpoint_name, load_checkpoint, save_checkpoint, sha256_of
+from nets.checkpoint import CheckpointConfig, checkpoint_name, save_checkpoint, sha256_of
 from nets.curves import draw_curves
 from nets.epoch import epoch_rows
 from nets.learner import Learner
 from nets.raster_cache import cached_rasters
 from nets.recipe import Recipe, initialise_as_report
 from nets.registry import build_net
+from nets.transfer import start_from
 from sketches.errors import DatasetError
 from sketches.protocol import split
 from sketches.sketch_set import SketchSet
@@ -148,26 +149,8 @@ def _fresh_net(run: Run, training: SketchSet) -> nn.Module:
         mean = np.mean(cached_rasters(training, recipe.raster, run.work), axis=0, dtype=np.float64) / 255  # (size, size)
         mean_image.copy_(torch.from_numpy(mean))
     if run.init:
-        _start_from(net, run.init)
+        start_from(net, training.classes, run.init)
     return net
-
-
-def _start_from(net: nn.Module, checkpoint: Path) -> None:
-    """Copy every tensor of the checkpoint that fits by name and shape; the rest keeps its initial weights.
-
-    The layers next to the classes fit where their number is the same; they are of use where the classes are the same too.
-    Raises CheckpointError, and TrainingError for another architecture.
-    """
-    own = net.state_dict()
-    fitting = {
-        name: tensor
-        for name, tensor in load_checkpoint(checkpoint)[1].items()
-        if name in own and tensor.shape == own[name].shape
-    }
-    if not any(name.endswith("weight") and tensor.ndim == 4 for name, tensor in fitting.items()):
-        raise TrainingError(f"no convolution of {checkpoint} fits this net; start from a checkpoint of the same architecture")
-    net.load_state_dict(own | fitting)
-    log.info("starting from %s: %d of %d tensors fit", checkpoint, len(fitting), len(own))
 
 
 class _State:

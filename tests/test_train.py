@@ -66,7 +66,7 @@ def test_a_run_can_start_from_a_checkpoint(data: Path, tmp_path: Path, capsys: p
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["init"]["checkpoint"] == "trazonet.first"
     cold, warm = (load_checkpoint(out)[0].training["history"] for out in (first, second))
     assert warm[0]["loss"] < cold[0]["loss"] - 0.2
-    # Other classes: the trunk fits, the layers next to the classes start anew.
+    # Other classes: all fits, but for the rows of classes nobody trained.
     fewer = tmp_path / "few.txt"
     fewer.write_text("sun\ncat\n")
     third = tmp_path / "trazonet.third.safetensors"
