@@ -1,19 +1,26 @@
-"""`python -m evaluation map`: exact leave-one-out mAP. `python -m evaluation neighbours`: what it looks like."""
+"""How good the search is: `map`, `report`, `compare`, `neighbours`; and how fast: `ann`, `latency`."""
 
 import argparse
 import json
 import logging
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from evaluation.leave_one_out import LeaveOneOut, leave_one_out
+from evaluation.ann import candidates, draw_frontier, frontier, sweep
+from evaluation.compare import write_comparison
+from evaluation.latency import in_process, over_http, single_queries
+from evaluation.leave_one_out import LeaveOneOut, leave_one_out, sampled_rows
 from evaluation.neighbours import draw_neighbours
+from evaluation.provenance import provenance
 from evaluation.ranking import EvaluationError
+from evaluation.report import write_report
 from evaluation.subject import Subject, of_drawings, of_file, of_gallery
 from indexer.errors import GalleryError
+from indexer.snapshot import open_current
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine
@@ -22,53 +29,101 @@ from sketches.selection import add_selection, selected
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    measuring = commands.add_parser("map", help="exact leave-one-out mAP")
-    subject = measuring.add_mutually_exclusive_group(required=True)
-    subject.add_argument("--gallery", type=Path, metavar="G", help="the current snapshot of a gallery, as it is served")
-    subject.add_argument("--data", type=Path, metavar="DIR", help="folder of <class>.ndjson, embedded by --checkpoint")
-    subject.add_argument("--embeddings", type=Path, metavar="FILE.npz", help="arrays `embeddings` and `labels`")
-    measuring.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name, with --data")
-    add_selection(measuring)
-
-    drawing = commands.add_parser("neighbours", help="draw random sketches of a gallery with their nearest neighbours")
-    drawing.add_argument("--gallery", type=Path, required=True, metavar="G")
-    drawing.add_argument("--out", type=Path, default=Path("reports/neighbours.png"), metavar="FILE", help="PNG or SVG")
-    drawing.add_argument("--queries", type=int, default=20)
-    drawing.add_argument("--k", type=int, default=10)
-    drawing.add_argument("--seed", type=int, default=0)
-
-    args = parser.parse_args(arguments)
+    args = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    commands = {
+        "map": _map,
+        "report": _report,
+        "compare": _compare,
+        "neighbours": _neighbours,
+        "ann": _ann,
+        "latency": _latency,
+    }
     try:
-        if args.command == "map":
-            _map(args)
-        else:
-            engine = SearchEngine.open(args.gallery)
-            relevant = draw_neighbours(engine, args.out, args.queries, args.k, args.seed)
-            print(json.dumps({"sheet": str(args.out), f"precision@{args.k}": relevant, "queries": args.queries}))
+        commands[args.command](args)
     except (SketchError, CheckpointError, GalleryError, EvaluationError) as error:
         print(f"evaluation: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"evaluation: {error}; name another place with --out", file=sys.stderr)
         return 2
     return 0
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    measuring = commands.add_parser("map", help="exact leave-one-out mAP")
+    subject = _add_subject(measuring)
+    subject.add_argument("--embeddings", type=Path, metavar="FILE.npz", help="arrays `embeddings` and `labels`")
+    measuring.add_argument("--queries", type=_positive, metavar="N", help="a random sample of N queries, for large galleries")
+
+    reporting = commands.add_parser("report", help="a page with everything there is to know of a checkpoint, JSON, markdown")
+    _add_subject(reporting)
+    reporting.add_argument("--out", type=Path, default=Path("reports/report"), metavar="FOLDER")
+    reporting.add_argument("--robustness", type=int, default=500, metavar="N", help="drawings degraded; 0 leaves it out")
+
+    comparing = commands.add_parser("compare", help="two checkpoints on the same drawings, query by query")
+    comparing.add_argument("checkpoints", nargs=2, metavar="CHECKPOINT", help="A and B: files or shipped names")
+    comparing.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson or pictures")
+    comparing.add_argument("--out", type=Path, default=Path("reports/compare"), metavar="FOLDER")
+    add_selection(comparing)
+
+    drawing = commands.add_parser("neighbours", help="draw random sketches of a gallery with their nearest neighbours")
+    drawing.add_argument("--gallery", type=Path, required=True, metavar="G")
+    drawing.add_argument("--out", type=Path, default=Path("reports/neighbours.png"), metavar="FILE", help="PNG or SVG")
+    drawing.add_argument("--queries", type=_positive, default=20)
+    drawing.add_argument("--k", type=_positive, default=10)
+
+    indexing = commands.add_parser("ann", help="indexes: recall of the exact neighbours against speed, memory, build time")
+    indexing.add_argument("--gallery", type=Path, required=True, metavar="G")
+    indexing.add_argument("--out", type=Path, default=Path("reports/ann.svg"), metavar="FILE", help="PNG or SVG")
+    indexing.add_argument("--queries", type=_positive, default=500)
+    indexing.add_argument("--k", type=_positive, default=10)
+
+    timing = commands.add_parser("latency", help="milliseconds of a query: by stage, from many threads, over HTTP")
+    timing.add_argument("--gallery", type=Path, required=True, metavar="G")
+    timing.add_argument("--queries", type=_positive, default=300)
+
+    for command in commands.choices.values():
+        command.add_argument("--seed", type=int, default=0)
+    return parser
+
+
+def _add_subject(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    subject = parser.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--gallery", type=Path, metavar="G", help="the current snapshot of a gallery, as it is served")
+    subject.add_argument("--data", type=Path, metavar="DIR", help="folder of <class>.ndjson, embedded by --checkpoint")
+    parser.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name, with --data")
+    add_selection(parser)
+    return subject
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
 def _map(args: argparse.Namespace) -> None:
     started = time.monotonic()
-    measured = _subject(args)
-    result = leave_one_out(measured.embeddings, measured.labels, measured.ids, measured.classes)
+    measured = of_file(args.embeddings, args.seed) if args.embeddings else _subject(args)
+    rows = sampled_rows(len(measured.labels), args.queries, args.seed) if args.queries else None
+    result = leave_one_out(measured.embeddings, measured.labels, measured.ids, measured.classes, rows)
     _print_classes(result)
-    low, high = result.interval()
     print(
         json.dumps(
             {
                 "map": result.map,
-                "map_interval": [low, high],
+                "map_interval": result.interval(),
                 "map_macro": result.macro_map,
-                **measured.classifier,
+                "map_tie_bounds": result.tie_bounds(),
+                **(measured.drawn.classifier() if measured.drawn else {}),
                 "queries": result.queries,
                 "lone_queries": result.lone,
+                "drawings": len(measured.labels),
                 "classes": len(result.classes),
                 "seconds": round(time.monotonic() - started, 2),
                 "protocol": args.protocol,
@@ -79,8 +134,6 @@ def _map(args: argparse.Namespace) -> None:
 
 
 def _subject(args: argparse.Namespace) -> Subject:
-    if args.embeddings:
-        return of_file(args.embeddings)
     if args.gallery:
         return of_gallery(args.gallery)
     return of_drawings(Encoder(find_checkpoint(args.checkpoint)), selected(args, "test"))
@@ -89,9 +142,87 @@ def _subject(args: argparse.Namespace) -> Subject:
 def _print_classes(result: LeaveOneOut) -> None:
     """Worst first: these are the classes one can learn from."""
     counts = np.bincount(result.labels, minlength=len(result.classes))
-    print(f"{'mAP':>7}  {'drawings':>8}  class")
+    print(f"{'mAP':>7}  {'queries':>8}  class")
     for label in np.argsort(result.by_class):
         print(f"{result.by_class[label]:7.4f}  {counts[label]:8d}  {result.classes[label]}")
+
+
+def _report(args: argparse.Namespace) -> None:
+    subject = _subject(args)
+    assert subject.drawn
+    protocol = args.protocol or str(args.gallery or args.data)
+    page = write_report(subject, subject.drawn, protocol, args.out, args.robustness, args.seed)
+    print((args.out / "report.md").read_text("utf-8"))
+    measured = json.loads((args.out / "report.json").read_text("utf-8"))
+    print(json.dumps({"report": str(page), **measured["retrieval"], **measured["classifier"]}))
+
+
+def _compare(args: argparse.Namespace) -> None:
+    a, b = (Encoder(find_checkpoint(name)) for name in args.checkpoints)
+    page = write_comparison((a, b), selected(args, "test"), args.protocol or str(args.data), args.out, args.seed)
+    measured = json.loads((args.out / "compare.json").read_text("utf-8"))
+    sides = [{name: side[name] for name in ("name", "embedding_ms", "megabytes")} for side in measured["checkpoints"]]
+    print(json.dumps({"comparison": str(page), **measured["difference"], "checkpoints": sides}))
+
+
+def _neighbours(args: argparse.Namespace) -> None:
+    relevant = draw_neighbours(SearchEngine.open(args.gallery), args.out, args.queries, args.k, args.seed)
+    print(json.dumps({"sheet": str(args.out), f"precision@{args.k}": relevant, "queries": args.queries}))
+
+
+def _ann(args: argparse.Namespace) -> None:
+    snapshot = open_current(args.gallery)
+    embeddings = np.asarray(snapshot.embeddings)
+    settings = sweep(embeddings, candidates(len(embeddings), snapshot.manifest.factory), args.k, args.queries, args.seed)
+    draw_frontier(settings, args.k, args.out)
+    best = frontier(settings)
+    print(f"{'ann_recall':>10} {'queries/s':>10} {'build s':>8} {'MB':>8}  index (* none is better in both)")
+    for one in settings:
+        words = " ".join(f"{name}={value}" for name, value in one.parameters.items())
+        star = "*" if one in best else ""
+        print(
+            f"{one.ann_recall:10.4f} {one.queries_per_second:10.1f} {one.build_seconds:8.2f} {one.megabytes:8.1f}  "
+            f"{one.index} {words} {star}"
+        )
+    served = {"served": snapshot.manifest.factory, "snapshot": snapshot.name, "drawings": len(embeddings), "k": args.k}
+    print(
+        json.dumps(
+            {
+                "settings": [asdict(one) for one in settings],
+                "figure": str(args.out),
+                **served,
+                "threads_of_each_index": 1,
+                **provenance(args.seed),
+            }
+        )
+    )
+
+
+def _latency(args: argparse.Namespace) -> None:
+    engine = SearchEngine.open(args.gallery)
+    sketches = engine.snapshot.sketches
+    rows = np.random.default_rng(args.seed).integers(len(sketches), size=args.queries)
+    drawings = [sketches.strokes(row) for row in rows]
+    single = single_queries(engine, drawings)
+    for kind, stages in single.items():
+        print(f"{kind:8}", "  ".join(f"{stage} {t.p50:.2f} / {t.p95:.2f} / {t.p99:.2f}" for stage, t in stages.items()), "ms")
+    loads = {"in process": in_process(engine, drawings), "over HTTP": over_http(args.gallery, drawings)}
+    for way, tried in loads.items():
+        for load in tried:
+            t = load.times
+            print(f"{way:11} {load.clients:3d} clients {load.per_second:8.1f}/s, {t.p50:.1f} / {t.p95:.1f} / {t.p99:.1f} ms")
+    print(
+        json.dumps(
+            {
+                "single_query_ms": {kind: {name: asdict(t) for name, t in stages.items()} for kind, stages in single.items()},
+                **{way.replace(" ", "_"): [asdict(load) for load in tried] for way, tried in loads.items()},
+                "drawings": len(engine),
+                "checkpoint": engine.snapshot.encoder.name,
+                "threads_of_each_query": 1,
+                **provenance(args.seed),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

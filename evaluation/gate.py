@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation.leave_one_out import sampled_rows
-from evaluation.metrics import average_precision, bootstrap_interval
+from evaluation.metrics import average_precision
+from evaluation.paired import paired_difference
 from evaluation.ranking import rank_relevant
 
 MAX_QUERIES = 2_000  # each still ranks the whole gallery
@@ -46,9 +47,8 @@ def judge(
     rows = sampled_rows(len(labels), MAX_QUERIES, seed)
     rankings = [rank_relevant(embeddings, labels, ids, rows) for embeddings in (before, after)]
     old, new = (average_precision(ranking.ranks, ranking.starts) for ranking in rankings)
-    measured = np.isfinite(old)  # lone queries have no AP
-    old, new = old[measured], new[measured]
-    low, high = bootstrap_interval(new - old, seed=seed)
-    difference = float((new - old).mean())
-    passed = not (difference < -max_drop and high < 0)
-    return Verdict(float(new.mean()), float(old.mean()), difference, (low, high), len(new), len(labels), passed)
+    change = paired_difference(old, new, seed)
+    passed = not (change.mean < -max_drop and change.interval[1] < 0)
+    return Verdict(
+        *(float(np.nanmean(new)), float(np.nanmean(old)), change.mean, change.interval, change.queries, len(labels), passed)
+    )

@@ -1,11 +1,13 @@
 """What is measured: embeddings with labels and ids, from a gallery, a checkpoint on drawings, or a file of vectors."""
 
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 
 from evaluation.ranking import EvaluationError
 from indexer.snapshot import open_current
@@ -15,30 +17,68 @@ from sketches.sketch_set import SketchSet
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What stands behind embeddings that were made here: the drawings, the net, and its logits (N, the net's classes)."""
+
+    sketches: SketchSet
+    encoder: Encoder
+    logits: npt.NDArray[np.float32]
+
+    @property
+    def targets(self) -> npt.NDArray[np.int64]:
+        """Each drawing's class as the net numbers it (N,); -1 for a class the net does not know."""
+        return self.sketches.class_indices(self.encoder.config.classes)
+
+    @cached_property
+    def probabilities(self) -> npt.NDArray[np.float32]:
+        """(N, the net's classes)."""
+        return softmax(self.logits, axis=1)
+
+    def classifier(self) -> dict[str, float]:
+        """Accuracy, top-3 and loss on drawings whose class the net knows, and the accuracy of choosing among these classes.
+
+        Empty where it knows none of them.
+        """
+        known = self.targets >= 0
+        if not known.any():
+            return {}
+        logits, targets = self.logits[known], self.targets[known]
+        report = asdict(classifier_report(logits, targets))
+        among = np.unique(targets)
+        return {
+            "accuracy": report["accuracy"],
+            "top3": report["top3"],
+            "loss": report["loss"],
+            "accuracy_among_these_classes": float((among[logits[:, among].argmax(axis=1)] == targets).mean()),
+            "classified": report["drawings"],
+        }
+
+
+@dataclass(frozen=True)
 class Subject:
     """N embedded drawings.
 
     embeddings  (N, D)
     labels      (N,) index into `classes`
     ids         (N,) uint64, all different, in no relation to the classes
-    classifier  what the classifier exit answers for the same drawings; empty where there is none
     source      where all this is from
+    drawn       the drawings and the net, where the embeddings were made here; None for a file of vectors
     """
 
     embeddings: npt.NDArray[np.floating]
     labels: npt.NDArray[np.int64]
     ids: npt.NDArray[np.uint64]
     classes: tuple[str, ...]
-    classifier: dict[str, float]
     source: dict[str, Any]
+    drawn: Drawn | None = None
 
 
 def of_drawings(encoder: Encoder, sketches: SketchSet) -> Subject:
     """Drawings embedded now, by this encoder."""
     embeddings, logits = encoder.encode(sketches)
     source = {"checkpoint": encoder.name, "checkpoint_sha256": encoder.sha256}
-    classifier = _classifier(encoder, sketches, logits)
-    return Subject(embeddings, sketches.labels, sketches.ids, sketches.classes, classifier, source)
+    drawn = Drawn(sketches, encoder, logits)
+    return Subject(embeddings, sketches.labels, sketches.ids, sketches.classes, source, drawn)
 
 
 def of_gallery(gallery: Path) -> Subject:
@@ -65,26 +105,7 @@ def of_file(path: Path, seed: int = 0) -> Subject:
     if names.ndim != 1 or not np.issubdtype(embeddings.dtype, np.number):
         raise EvaluationError(f"{path}: embeddings are (N, D) numbers, labels are (N,) names or numbers")
     classes, labels = np.unique(names, return_inverse=True)
+    names_of_classes = tuple(map(str, classes))
     return Subject(
-        *(embeddings, labels.astype(np.int64), ids.astype(np.uint64), tuple(map(str, classes))),
-        classifier={},
-        source={"embeddings": path.name},
+        embeddings, labels.astype(np.int64), ids.astype(np.uint64), names_of_classes, source={"embeddings": path.name}
     )
-
-
-def _classifier(encoder: Encoder, sketches: SketchSet, logits: npt.NDArray[np.float32]) -> dict[str, float]:
-    """Accuracy, top-3 and loss on the drawings whose class the net knows, and the accuracy of choosing among these classes."""
-    labels = sketches.class_indices(encoder.config.classes)
-    known = labels >= 0
-    if not known.any():
-        return {}
-    report = asdict(classifier_report(logits[known], labels[known]))
-    among = np.unique(labels[known])
-    chosen = among[logits[known][:, among].argmax(axis=1)]
-    return {
-        "accuracy": report["accuracy"],
-        "top3": report["top3"],
-        "loss": report["loss"],
-        "accuracy_among_these_classes": float((chosen == labels[known]).mean()),
-        "classified": report["drawings"],
-    }

@@ -1,0 +1,168 @@
+"""How long a query takes: alone by stage, from many threads at once, and over HTTP."""
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import faiss
+import numpy as np
+import requests
+import torch
+from tqdm import tqdm
+
+from nets.encoder import Encoder
+from search.engine import SearchEngine
+from sketches.sketch import Strokes, as_drawing
+from sketches.sketch_set import SketchSet
+from sketches.svg import write_svg
+
+WARM_UP = 20
+CLIENTS = (1, 2, 4, 8, 16, 32)
+K = 10
+PNG_SIZE, PNG_PEN = 600, 5  # pixels
+
+
+@dataclass(frozen=True)
+class Times:
+    """Percentiles in milliseconds."""
+
+    p50: float
+    p95: float
+    p99: float
+
+    @classmethod
+    def of(cls, milliseconds: Sequence[float]) -> "Times":
+        return cls(*(round(float(value), 2) for value in np.quantile(milliseconds, (0.5, 0.95, 0.99))))
+
+
+@dataclass(frozen=True)
+class Load:
+    """What `clients` saw that each asked again as soon as they were answered."""
+
+    clients: int
+    per_second: float
+    times: Times
+    failed: int
+
+
+def single_queries(engine: SearchEngine, drawings: Sequence[Strokes]) -> dict[str, dict[str, Times]]:
+    """Times of each stage, and of the whole, by what is asked with: strokes, an SVG, a PNG. Everything on one thread."""
+    kinds: dict[str, Callable[[Strokes], Strokes | bytes]] = {"strokes": lambda s: s, "svg": _svg, "png": _png}
+    found = {}
+    with _one_thread():
+        for kind, make in kinds.items():
+            spent = defaultdict(list)
+            for number, query in enumerate(map(make, tqdm(drawings, desc=kind, unit="query", disable=None))):
+                results = engine.similar(query, K)
+                if number >= WARM_UP:
+                    for stage, ms in (*results.stages.items(), ("whole", results.took_ms)):
+                        spent[stage].append(ms)
+            found[kind] = {stage: Times.of(ms) for stage, ms in spent.items()}
+    return found
+
+
+def in_process(engine: SearchEngine, drawings: Sequence[Strokes]) -> list[Load]:
+    """Many threads asking one engine, each query on one thread."""
+    with _one_thread():
+        return [_closed_loop(lambda number: _asked(engine, drawings[number]), len(drawings), clients) for clients in CLIENTS]
+
+
+def over_http(gallery: Path, drawings: Sequence[Strokes]) -> list[Load]:
+    """Many clients asking the real server on loopback, which runs beside them on the same cores."""
+    bodies = [{"strokes": as_drawing(strokes), "k": K} for strokes in drawings]
+    sessions = [requests.Session() for _ in range(max(CLIENTS))]  # a connection for each client
+    with _server(gallery) as url:
+
+        def ask(number: int) -> bool:
+            session = sessions.pop()
+            try:
+                return session.post(f"{url}/api/search", json=bodies[number], timeout=60).status_code == 200
+            finally:
+                sessions.append(session)
+
+        return [_closed_loop(ask, len(bodies), clients) for clients in CLIENTS]
+
+
+def embedding_ms(encoders: Sequence[Encoder], sketches: SketchSet, drawings: int = 200) -> list[float]:
+    """Median milliseconds from strokes to embedding on one thread, of each encoder.
+
+    They take turns, so that whatever else the machine does slows all of them alike.
+    """
+    rows = np.random.default_rng(0).integers(len(sketches), size=WARM_UP + drawings).tolist()
+    spent = []
+    with _one_thread():
+        for row in rows:
+            turn = []
+            for encoder in encoders:
+                started = time.perf_counter()
+                encoder.embed(encoder.raster(sketches.strokes(row))[None])
+                turn.append(1000 * (time.perf_counter() - started))
+            spent.append(turn)
+    return [round(float(ms), 2) for ms in np.median(spent[WARM_UP:], axis=0)]
+
+
+def _asked(engine: SearchEngine, strokes: Strokes) -> bool:
+    return len(engine.similar(strokes, K).hits) > 0
+
+
+def _closed_loop(ask: Callable[[int], bool], queries: int, clients: int) -> Load:
+    """`ask` takes the number of a query and says whether it was answered."""
+
+    def timed(number: int) -> tuple[float, bool]:
+        started = time.perf_counter()
+        answered = ask(number)
+        return 1000 * (time.perf_counter() - started), answered
+
+    with ThreadPoolExecutor(clients) as pool:
+        list(pool.map(timed, range(min(WARM_UP, queries))))
+        started = time.perf_counter()
+        answers = list(pool.map(timed, range(queries)))
+        seconds = time.perf_counter() - started
+    failed = sum(not answered for _, answered in answers)
+    return Load(clients, round(queries / seconds, 1), Times.of([ms for ms, _ in answers]), failed)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads(), faiss.omp_get_max_threads()
+    torch.set_num_threads(1)
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        faiss.omp_set_num_threads(before[1])
+
+
+@contextlib.contextmanager
+def _server(gallery: Path) -> Iterator[str]:
+    """The URL of a server of this gallery, which ends with the block."""
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "server.py", "--gallery", str(gallery.resolve()), "--port", "0"]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        try:
+            assert server.stdout
+            yield server.stdout.readline().split()[-1]
+        finally:
+            server.terminate()
+
+
+def _svg(strokes: Strokes) -> bytes:
+    return write_svg(strokes).encode()
+
+
+def _png(strokes: Strokes) -> bytes:
+    """A picture of the drawing, black on white."""
+    points = np.concatenate(strokes)
+    low, side = points.min(axis=0), float(np.ptp(points, axis=0).max())
+    canvas = np.full((PNG_SIZE, PNG_SIZE), 255, np.uint8)
+    lines = [np.rint((stroke - low) / side * 0.85 * PNG_SIZE + 0.075 * PNG_SIZE).astype(np.int32) for stroke in strokes]
+    cv2.polylines(canvas, lines, False, 0, PNG_PEN, cv2.LINE_AA)
+    return cv2.imencode(".png", canvas)[1].tobytes()

@@ -1,0 +1,129 @@
+"""What becomes of the search when the query is drawn otherwise: turned, smaller, thicker, unfinished, shaky, noisy.
+
+Degraded copies of a sample of drawings query the gallery of the undegraded ones; each copy's own drawing is removed by its id.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from evaluation.leave_one_out import LeaveOneOut, sampled_rows
+from evaluation.ranking import rank_relevant
+from evaluation.subject import Drawn, Subject
+from nets.encoder import BATCH
+from sketches.raster import Raster, RasterSpec, rasterise
+from sketches.sketch import Strokes
+
+Degrade = Callable[[Strokes, RasterSpec, float, np.random.Generator], Raster]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One way to degrade a drawing, and how much of it is tried; the first level leaves the drawing as it is."""
+
+    name: str
+    unit: str
+    levels: tuple[float, ...]
+    degrade: Degrade
+
+
+@dataclass(frozen=True)
+class Point:
+    """What was measured at one level of a study; accuracy is None where the net knows none of the classes."""
+
+    level: float
+    map: float
+    map_interval: tuple[float, float]
+    accuracy: float | None
+
+
+def turned(strokes: Strokes, spec: RasterSpec, degrees: float, _: np.random.Generator) -> Raster:
+    angle = np.deg2rad(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], np.float32)
+    return rasterise([stroke @ turn.T for stroke in strokes], spec)
+
+
+def smaller(strokes: Strokes, spec: RasterSpec, share: float, _: np.random.Generator) -> Raster:
+    """As if the drawing had not been cropped: it fills `share` of its place in the raster."""
+    return rasterise(strokes, replace(spec, padding=spec.size / 2 - (spec.size / 2 - spec.padding) * share))
+
+
+def thicker(strokes: Strokes, spec: RasterSpec, factor: float, _: np.random.Generator) -> Raster:
+    """As if the line had not been brought to the trained width."""
+    return rasterise(strokes, replace(spec, line_width=spec.line_width * factor))
+
+
+def unfinished(strokes: Strokes, spec: RasterSpec, share: float, _: np.random.Generator) -> Raster:
+    return rasterise(first_part(strokes, share), spec)
+
+
+def shaky(strokes: Strokes, spec: RasterSpec, deviation: float, rng: np.random.Generator) -> Raster:
+    """Every point moved, by a standard deviation of `deviation` times the drawing's longest side."""
+    side = float(np.ptp(np.concatenate(strokes), axis=0).max())
+    return rasterise([stroke + rng.normal(0, deviation * side, stroke.shape).astype(np.float32) for stroke in strokes], spec)
+
+
+def noisy(strokes: Strokes, spec: RasterSpec, deviation: float, rng: np.random.Generator) -> Raster:
+    """Gaussian noise on the pixels, `deviation` of the full range."""
+    raster = rasterise(strokes, spec)
+    return np.clip(np.rint(raster + 255 * deviation * rng.normal(size=raster.shape)), 0, 255).astype(np.uint8)
+
+
+STUDIES = (
+    Study("rotation", "degrees", (0, 5, 10, 15, 30, 45, 90, 180), turned),
+    Study("size", "share of the raster filled", (1.0, 0.9, 0.8, 0.6, 0.4), smaller),
+    Study("line width", "times the trained width", (1.0, 0.4, 0.7, 1.5, 2.0, 3.0), thicker),
+    Study("part drawn", "first share of the ink", (1.0, 0.75, 0.5, 0.25), unfinished),
+    Study("shaky hand", "deviation of a point, of the longest side", (0.0, 0.01, 0.02, 0.04, 0.08), shaky),
+    Study("noise", "deviation of a pixel, of the full range", (0.0, 0.05, 0.1, 0.2, 0.4), noisy),
+)
+
+
+def first_part(strokes: Strokes, share: float) -> Strokes:
+    """The beginning of the drawing in the order it was drawn, up to `share` of its ink by length; the last stroke is cut."""
+    lengths = [np.linalg.norm(np.diff(stroke, axis=0), axis=1) for stroke in strokes]
+    left = share * sum(float(length.sum()) for length in lengths)
+    kept = []
+    for stroke, length in zip(strokes, lengths, strict=True):
+        total = float(length.sum())
+        if total >= left:
+            walked = np.concatenate(([0.0], np.cumsum(length)))
+            whole = stroke[walked < left]
+            end = np.array([np.interp(left, walked, stroke[:, axis]) for axis in (0, 1)], np.float32)
+            kept.append(np.concatenate((whole, end[None])))
+            break
+        kept.append(stroke)
+        left -= total
+    return tuple(kept)
+
+
+def robustness(subject: Subject, drawn: Drawn, queries: int, seed: int = 0) -> dict[str, list[Point]]:
+    """Each study's points, by its name, from `queries` random drawings of the subject."""
+    rows = sampled_rows(len(subject.labels), queries, seed)
+    total = sum(len(study.levels) for study in STUDIES)
+    with tqdm(total=total, desc="robustness", unit="level", disable=None) as bar:
+        found: dict[str, list[Point]] = {}
+        for study in STUDIES:
+            found[study.name] = []
+            for level in study.levels:
+                found[study.name].append(_measure(subject, drawn, rows, study, level, seed))
+                bar.update()
+    return found
+
+
+def _measure(subject: Subject, drawn: Drawn, rows: npt.NDArray[np.int64], study: Study, level: float, seed: int) -> Point:
+    rng, spec = np.random.default_rng(seed), drawn.encoder.config.raster
+    parts = []
+    for start in range(0, len(rows), BATCH):
+        batch = [study.degrade(drawn.sketches.strokes(row), spec, level, rng) for row in rows[start : start + BATCH].tolist()]
+        parts.append(drawn.encoder.exits(np.stack(batch)))
+    embeddings, logits = (np.concatenate(column) for column in zip(*parts, strict=True))
+    ranking = rank_relevant(subject.embeddings, subject.labels, subject.ids, rows, embeddings)
+    result = LeaveOneOut(ranking, subject.labels[rows], subject.classes)
+    targets = drawn.targets[rows]
+    known = targets >= 0
+    accuracy = float((logits[known].argmax(axis=1) == targets[known]).mean()) if known.any() else None
+    return Point(level, result.map, result.interval(), accuracy)
