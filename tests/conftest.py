@@ -1,6 +1,7 @@
 """What the tests share: doodles, a gallery of them, a server on loopback, and the real drawings where they are."""
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import hypothesis
 import pytest
 import torch
 import waitress
+from playwright.sync_api import Browser, sync_playwright
 from waitress import wasyncore
 
 from indexer.build import build
@@ -28,12 +30,27 @@ hypothesis.settings.load_profile("trazo")
 
 QUICKDRAW = Path(os.environ.get("TRAZO_QUICKDRAW", Path(__file__).parents[2] / "shared" / "quickdraw"))
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    skip = pytest.mark.skip(reason=f"real drawings are not at {QUICKDRAW}; set TRAZO_QUICKDRAW")
+    missing = {
+        "quickdraw": None if QUICKDRAW.is_dir() else f"real drawings are not at {QUICKDRAW}; set TRAZO_QUICKDRAW",
+        "browser": None if CHROMIUM else "chromium is not installed (Debian: apt-get install chromium)",
+    }
     for item in items:
-        if "quickdraw" in item.keywords and not QUICKDRAW.is_dir():
-            item.add_marker(skip)
+        for marker, reason in missing.items():
+            if reason and marker in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")
