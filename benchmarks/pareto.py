@@ -7,21 +7,18 @@ import argparse
 import json
 import os
 import platform
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from matplotlib.figure import Figure
 
+from evaluation.latency import embedding_ms
 from evaluation.leave_one_out import leave_one_out
 from nets.checkpoint import find_checkpoint
 from nets.encoder import Encoder
 from sketches.protocol import PROTOCOLS
-from sketches.sketch_set import SketchSet
 
-QUERIES, WARM_UP = 200, 20
 REPORT_MAP = 0.202  # skNet in the 2018 report, protocol qd100 with 1,000 training drawings a class
 
 
@@ -41,15 +38,12 @@ def main() -> None:
     parser.add_argument("--protocol", choices=PROTOCOLS, default="qd100")
     parser.add_argument("--out", type=Path, default=Path("reports/pareto.svg"), metavar="FILE", help="PNG or SVG")
     args = parser.parse_args()
-    torch.set_num_threads(1)
     drawings = PROTOCOLS[args.protocol].test(args.data)
     encoders = [Encoder(find_checkpoint(name), device="cpu") for name in args.checkpoints]
-    # In turns, so that whatever else the machine does slows all of them alike.
-    spent = np.array([[embedding_ms(encoder, drawings, row) for encoder in encoders] for row in range(WARM_UP + QUERIES)])
     points = []
-    for encoder, times in zip(encoders, spent[WARM_UP:].T, strict=True):
+    for encoder, ms in zip(encoders, embedding_ms(encoders, drawings), strict=True):
         measured = leave_one_out(encoder.encode(drawings)[0], drawings.labels, drawings.ids, drawings.classes)
-        points.append(Point(encoder.name, round(float(np.median(times)), 2), round(measured.map, 4)))
+        points.append(Point(encoder.name, ms, round(measured.map, 4)))
         print(points[-1])
     draw(points, args.protocol, args.out)
     versions = {"torch": torch.__version__, "python": platform.python_version()}
@@ -64,13 +58,6 @@ def main() -> None:
             }
         )
     )
-
-
-def embedding_ms(encoder: Encoder, drawings: SketchSet, row: int) -> float:
-    """Milliseconds from strokes to embedding."""
-    started = time.perf_counter()
-    encoder.embed(encoder.raster(drawings.strokes(row))[None])
-    return (time.perf_counter() - started) * 1000
 
 
 def draw(points: list[Point], protocol: str, path: Path) -> None:
