@@ -3,7 +3,7 @@
     python -m benchmarks.map --embeddings FILE.npz
 
 Ours is timed whole. Of the others each query costs the same, so a sample of queries is timed, against the whole gallery; each
-gets what it asks for, distances included, and its answers are compared with ours. Whatever can use threads uses as many as ours.
+gets what it asks for, distances included, and its answers are compared with ours. What can use threads uses as many as ours.
 """
 
 import argparse
