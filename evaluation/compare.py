@@ -49,8 +49,8 @@ def write_comparison(encoders: tuple[Encoder, Encoder], sketches: SketchSet, pro
         names=names,
         precision_recall=figures.precision_recall_curve(curves),
         histogram=figures.ap_histogram({names[0]: a.measured, names[1]: b.measured}),
-        won=_answers(won[change[won] > 0].tolist(), sketches, subjects, (a, b), names),
-        lost=_answers(lost[change[lost] < 0].tolist(), sketches, subjects, (a, b), names),
+        won=_answers(won[change[won] > 0].tolist(), sketches, subjects, (a, b)),
+        lost=_answers(lost[change[lost] < 0].tolist(), sketches, subjects, (a, b)),
     )
     out.mkdir(parents=True, exist_ok=True)
     (out / "compare.json").write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
@@ -92,12 +92,11 @@ def _answers(
     sketches: SketchSet,
     subjects: Sequence[Subject],
     results: Sequence[LeaveOneOut],
-    names: Sequence[str],
 ) -> list[list[Thumbnail]]:
     """For each query a row of what A returns, and below it one of what B returns."""
     nearest = [nearest_rows(subject.embeddings, SHOWN) for subject in subjects]
     return [
-        answer_row(sketches, query, rows[query], f"{name}: AP {result.average_precisions[query]:.3f}")
+        answer_row(sketches, query, rows[query], f"in {side}: AP {result.average_precisions[query]:.3f}")
         for query in queries
-        for name, result, rows in zip(names, results, nearest, strict=True)
+        for side, result, rows in zip("AB", results, nearest, strict=True)
     ]
