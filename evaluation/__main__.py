@@ -1,4 +1,4 @@
-"""How good the search is: `map`, `report`, `compare`, `neighbours`; and how fast: `ann`, `latency`."""
+"""How good the search is: `map`, `report`, `compare`, `uploads`, `neighbours`; and how fast: `ann`, `latency`."""
 
 import argparse
 import json
@@ -15,10 +15,12 @@ from evaluation.compare import write_comparison
 from evaluation.latency import in_process, over_http, single_queries
 from evaluation.leave_one_out import LeaveOneOut, leave_one_out, sampled_rows
 from evaluation.neighbours import draw_neighbours
+from evaluation.pictures import SHEETS
 from evaluation.provenance import provenance
 from evaluation.ranking import EvaluationError
 from evaluation.report import write_report
 from evaluation.subject import Subject, of_drawings, of_file, of_gallery
+from evaluation.uploads import uploads
 from indexer.errors import GalleryError
 from indexer.snapshot import open_current
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
@@ -35,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         "map": _map,
         "report": _report,
         "compare": _compare,
+        "uploads": _uploads,
         "neighbours": _neighbours,
         "ann": _ann,
         "latency": _latency,
@@ -69,6 +72,11 @@ def _parser() -> argparse.ArgumentParser:
     comparing.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson or pictures")
     comparing.add_argument("--out", type=Path, default=Path("reports/compare"), metavar="FOLDER")
     add_selection(comparing)
+
+    uploading = commands.add_parser("uploads", help="drawings asked for as pictures of every kind, beside their own strokes")
+    _add_subject(uploading)
+    uploading.add_argument("--queries", type=_positive, default=300, metavar="N")
+    uploading.add_argument("--kinds", nargs="+", choices=SHEETS, metavar="KIND", help=f"of {', '.join(SHEETS)}; default: all")
 
     drawing = commands.add_parser("neighbours", help="draw random sketches of a gallery with their nearest neighbours")
     drawing.add_argument("--gallery", type=Path, required=True, metavar="G")
@@ -163,6 +171,19 @@ def _compare(args: argparse.Namespace) -> None:
     measured = json.loads((args.out / "compare.json").read_text("utf-8"))
     sides = [{name: side[name] for name in ("name", "embedding_ms", "megabytes")} for side in measured["checkpoints"]]
     print(json.dumps({"comparison": str(page), **measured["difference"], "checkpoints": sides}))
+
+
+def _uploads(args: argparse.Namespace) -> None:
+    subject = _subject(args)
+    assert subject.drawn
+    as_strokes, found = uploads(subject, subject.drawn, args.queries, args.kinds, args.seed)
+    print(f"{'strokes':12} {as_strokes:.4f}")
+    for one in found:
+        low, high = one.difference.interval
+        refused = f"  {one.refused} refused" if one.refused else ""
+        print(f"{one.kind:12} {one.map:.4f}  {one.difference.mean:+.4f} [{low:+.4f}, {high:+.4f}]{refused}  {one.how}")
+    result = {"map_of_strokes": as_strokes, "uploads": [asdict(one) for one in found], "queries": args.queries}
+    print(json.dumps({**result, "protocol": args.protocol, **subject.source, **provenance(args.seed)}))
 
 
 def _neighbours(args: argparse.Namespace) -> None:
