@@ -92,7 +92,7 @@ def embedding_map(
 
 
 def _axes() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(3.8, 3.0), layout="constrained")
+    figure = Figure(figsize=(3.5, 2.8), layout="constrained")
     axes = figure.subplots()
     axes.grid(alpha=0.25)
     return figure, axes
