@@ -19,6 +19,7 @@ from spectree.model_adapter.pydantic_adapter import PydanticModelAdapter
 from werkzeug.exceptions import Unauthorized, UnsupportedMediaType
 
 from indexer.errors import GalleryError
+from search.explain import explain
 from search.live import LiveGallery
 from search.results import Results, UnknownSketch
 from sketches.sketch import Sketch, as_drawing, as_strokes
@@ -28,10 +29,15 @@ from web.problems import MAX_JSON, MAX_UPLOAD, InvalidRequest, problem_of
 from web.schemas import (
     ClassAnswer,
     ClassesAnswer,
+    ExamplesQuery,
+    ExplainAnswer,
+    ExplainQuery,
     FieldError,
+    GuessAnswer,
     HitAnswer,
     NewStrokes,
     NewUpload,
+    PartAnswer,
     Problem,
     ReloadAnswer,
     SearchAnswer,
@@ -94,6 +100,22 @@ def create_app(live: LiveGallery, admin_token: str | None = None) -> Flask:
         query = json or form
         drawing = as_strokes(json.strokes) if json else form.file.read()
         return _answer(live.engine.similar(drawing, query.k, query.classes))
+
+    @app.post("/api/search/examples")
+    @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_404=Problem, HTTP_413=Problem, HTTP_415=Problem))
+    def search_examples(json: ExamplesQuery) -> Response:
+        """The sketches nearest to several of the gallery at once, and far from others; these themselves are left out."""
+        like, unlike = ([_id(key) for key in keys] for keys in (json.like, json.unlike))
+        return _answer(live.engine.similar_to_examples(like, unlike, json.k, json.classes))
+
+    @app.post("/api/explain")
+    @api.validate(resp=Answers(HTTP_200=ExplainAnswer, HTTP_404=Problem, HTTP_413=Problem, HTTP_415=Problem))
+    def why(json: ExplainQuery) -> Response:
+        """Which parts of a drawing its nearness to a sketch rests on."""
+        engine = live.engine
+        found = explain(engine, as_strokes(json.strokes), _id(json.id))
+        parts = [PartAnswer(stroke=as_drawing((part.stroke,))[0], change=part.change) for part in found.parts]
+        return jsonify(ExplainAnswer(snapshot=engine.snapshot.name, distance=found.distance, parts=parts).model_dump())
 
     @app.get("/api/sketches/<key>")
     @api.validate(resp=Answers(HTTP_200=SketchAnswer, HTTP_404=Problem))
@@ -182,7 +204,14 @@ def _sketch_answer(sketch: Sketch) -> Response:
 
 def _answer(results: Results) -> Response:
     hits = [HitAnswer(id=str(hit.id), label=hit.label, distance=hit.distance, rank=hit.rank) for hit in results.hits]
-    answer = jsonify(SearchAnswer(snapshot=results.snapshot, took_ms=round(results.took_ms, 3), hits=hits).model_dump())
+    body = SearchAnswer(
+        snapshot=results.snapshot,
+        took_ms=round(results.took_ms, 3),
+        hits=hits,
+        guesses=[GuessAnswer(label=guess.label, probability=guess.probability) for guess in results.guesses],
+        seen=None if results.seen is None else as_drawing(results.seen),
+    )
+    answer = jsonify(body.model_dump())
     answer.headers["Server-Timing"] = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in results.stages.items())
     return answer
 
@@ -196,6 +225,8 @@ def _id(text: str) -> int:
 
 def _limit_body() -> None:
     if request.method == "POST" and request.endpoint not in (None, "reload"):
+        if request.endpoint not in ("search", "add") and request.mimetype != "application/json":
+            raise UnsupportedMediaType("send application/json")
         if request.mimetype not in ("application/json", "multipart/form-data"):
             raise UnsupportedMediaType("send application/json with `strokes`, or multipart/form-data with a `file`")
         if request.mimetype == "application/json":

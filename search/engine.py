@@ -11,17 +11,19 @@ from pathlib import Path
 import faiss
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 
 from indexer.journal import Change, Journal
 from indexer.snapshot import Snapshot, open_current
 from nets.encoder import BATCH
 from nets.exits import EMBEDDING_DIM
 from search.additions import Additions
-from search.results import Hit, Results, SearchError, UnknownSketch
+from search.results import Guess, Hit, Results, SearchError, UnknownSketch
 from sketches.sketch import Sketch, Strokes, check_strokes
 from sketches.upload import read_upload
 
 MAX_K = 1_000
+GUESSES = 3
 
 
 @dataclass(frozen=True)
@@ -98,16 +100,35 @@ class SearchEngine:
         with _timed(stages, "raster"):
             raster = self.snapshot.encoder.raster(strokes)
         with _timed(stages, "embed"):
-            embedding = self.snapshot.encoder.embed(raster[None])[0]
-        return self._search(embedding, k, classes, None, stages, self._changed)
+            embeddings, logits = self.snapshot.encoder.exits(raster[None])
+        results = self._search(embeddings[0], k, classes, frozenset(), stages, self._changed)
+        return replace(results, guesses=self._guesses(logits[0]), seen=strokes if isinstance(query, bytes) else None)
 
     def similar_to_id(self, key: int, k: int = 10, classes: Sequence[str] | None = None) -> Results:
         """The k sketches nearest to one of the gallery, which itself is not among them. Raises UnknownSketch, SearchError."""
+        return self.similar_to_examples([key], [], k, classes)
+
+    def similar_to_examples(
+        self, like: Sequence[int], unlike: Sequence[int], k: int = 10, classes: Sequence[str] | None = None
+    ) -> Results:
+        """The k sketches nearest to several of the gallery at once and far from others, none of which are among them.
+
+        The query is the mean of those it should be like, less half the mean of those it should not (Rocchio 1971).
+        Raises UnknownSketch, SearchError.
+        """
+        both = sorted(set(like) & set(unlike))
+        if both or not like:
+            words = f"sketch {both[0]} is in `like` and in `unlike`" if both else "name at least one sketch in `like`"
+            raise SearchError(words, field="like")
         changed = self._changed
-        row = self._known_row(key, changed)
-        base = len(self.snapshot.sketches)
-        embedding = self.snapshot.embeddings[row] if row < base else changed.additions.embeddings[row - base]
-        return self._search(embedding, k, classes, row, {}, changed)
+        wanted, unwanted = ([self._known_row(key, changed) for key in keys] for keys in (like, unlike))
+        query = np.mean([self._embedding(row, changed) for row in wanted], axis=0)
+        if unwanted:
+            query = query - np.mean([self._embedding(row, changed) for row in unwanted], axis=0) / 2
+        # As long as an embedding is, so that distances mean what they always do.
+        length = np.mean([np.linalg.norm(self._embedding(row, changed)) for row in wanted])
+        query = query * (length / max(float(np.linalg.norm(query)), 1e-12))
+        return self._search(query.astype(np.float32), k, classes, frozenset((*wanted, *unwanted)), {}, changed)
 
     def similar_to_embedding(
         self, embedding: npt.NDArray[np.float32], k: int = 10, classes: Sequence[str] | None = None
@@ -115,7 +136,12 @@ class SearchEngine:
         """The k sketches nearest to an embedding (1024,) float32. Raises SearchError."""
         if embedding.shape != (EMBEDDING_DIM,) or not np.isfinite(embedding).all():
             raise SearchError(f"an embedding is {EMBEDDING_DIM} finite numbers", field="embedding")
-        return self._search(embedding.astype(np.float32), k, classes, None, {}, self._changed)
+        return self._search(embedding.astype(np.float32), k, classes, frozenset(), {}, self._changed)
+
+    def embedding(self, key: int) -> npt.NDArray[np.float32]:
+        """The embedding (1024,) of a sketch of the gallery. Raises UnknownSketch."""
+        changed = self._changed
+        return self._embedding(self._known_row(key, changed), changed)
 
     def sketch(self, key: int) -> Sketch:
         """A sketch of the gallery by its id. Raises UnknownSketch."""
@@ -148,12 +174,21 @@ class SearchEngine:
         base = len(self.snapshot.sketches)
         return self.snapshot.sketches.sketch(row) if row < base else changed.additions.sketches[row - base]
 
+    def _embedding(self, row: int, changed: _Changed) -> npt.NDArray[np.float32]:
+        base = len(self.snapshot.sketches)
+        return self.snapshot.embeddings[row] if row < base else changed.additions.embeddings[row - base]
+
+    def _guesses(self, logits: npt.NDArray[np.float32]) -> tuple[Guess, ...]:
+        probabilities = softmax(logits.astype(np.float64))
+        classes = self.snapshot.encoder.config.classes
+        return tuple(Guess(classes[n], float(probabilities[n])) for n in np.argsort(-probabilities)[:GUESSES].tolist())
+
     def _search(
         self,
         embedding: npt.NDArray[np.float32],
         k: int,
         classes: Sequence[str] | None,
-        excluded: int | None,
+        excluded: Collection[int],
         stages: dict[str, float],
         changed: _Changed,
     ) -> Results:
@@ -161,14 +196,14 @@ class SearchEngine:
             raise SearchError(f"k is {k}; it must be within 1..{MAX_K}", field="k")
         with _timed(stages, "search"):
             labels = None if classes is None else self._known_classes(classes)
-            # One more than asked for: the query itself may be among them.
-            wanted, base = k + (excluded is not None), len(self.snapshot.sketches)
+            # More than asked for: the query itself may be among them.
+            wanted, base = k + len(excluded), len(self.snapshot.sketches)
             squares, rows = self.snapshot.index.search(embedding[None], wanted, params=self._among(labels, changed))
             found = [(max(0.0, d2), row) for d2, row in zip(squares[0].tolist(), rows[0].tolist(), strict=True) if row != -1]
             found += [(d2, base + place) for d2, place in changed.additions.nearest(embedding, wanted, labels)]
             found.sort()  # FAISS leaves ties in any order; the smaller row first
             hits: list[Hit] = []
-            for d2, row in [(d2, row) for d2, row in found if row != excluded][:k]:
+            for d2, row in [(d2, row) for d2, row in found if row not in excluded][:k]:
                 sketch = self._sketch(row, changed)
                 hits.append(Hit(sketch.id, sketch.label, d2**0.5, len(hits) + 1))
         return Results(self.snapshot.name, tuple(hits), stages)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sketches.sketch import Strokes
+
 
 class SearchError(ValueError):
     """A question that cannot be answered; `field` says which part of it, the message what to do."""
@@ -30,15 +32,27 @@ class Hit:
 
 
 @dataclass(frozen=True)
+class Guess:
+    """What the net's classifier takes the query for, and how surely (0..1)."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class Results:
     """Hits, nearest first, and the name of the one snapshot they are all from.
 
-    stages  milliseconds spent in each stage: decode, raster, embed, search (those that were needed)
+    stages   milliseconds spent in each stage: decode, raster, embed, search (those that were needed)
+    guesses  the likeliest classes of a query that is a drawing, most likely first
+    seen     the strokes that were read from a query that is a file
     """
 
     snapshot: str
     hits: tuple[Hit, ...]
     stages: dict[str, float]
+    guesses: tuple[Guess, ...] = ()
+    seen: Strokes | None = None
 
     @property
     def took_ms(self) -> float:

@@ -107,3 +107,38 @@ def test_many_threads_get_the_answers_of_one(engine: SearchEngine) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_a_drawing_is_guessed_and_a_file_is_read_back(engine: SearchEngine) -> None:
+    sketches = engine.snapshot.sketches
+    results = engine.similar(sketches.strokes(5), k=1)
+    likely = [guess.probability for guess in results.guesses]
+    assert len(likely) == 3 and likely == sorted(likely, reverse=True) and 0 < sum(likely) <= 1 + 1e-6
+    assert results.guesses[0].label == sketches.label(5) and results.seen is None
+    read = engine.similar(write_svg(sketches.strokes(5)).encode(), k=1).seen
+    assert read and len(read) == len(sketches.strokes(5))
+    assert not engine.similar_to_id(int(sketches.ids[5]), k=1).guesses
+
+
+def test_one_example_is_a_search_from_it_and_several_are_their_mean(engine: SearchEngine) -> None:
+    sketches, embeddings = engine.snapshot.sketches, np.asarray(engine.snapshot.embeddings)
+    keys = [int(sketches.ids[row]) for row in (3, 4, 200)]
+    assert engine.similar_to_examples(keys[:1], []).hits == engine.similar_to_id(keys[0]).hits
+
+    query = embeddings[[3, 4]].astype(np.float64).mean(axis=0) - embeddings[200] / 2
+    query /= np.linalg.norm(query)
+    others = [row for row in range(len(sketches)) if row not in (3, 4, 200)]
+    expected, distances = exact_neighbours(query, embeddings, 9, others)
+    results = engine.similar_to_examples(keys[:2], keys[2:], k=9)
+    np.testing.assert_allclose([hit.distance for hit in results.hits], distances, atol=1e-5)
+    assert set(rows(engine, results)) == set(expected.tolist())
+    assert not {hit.id for hit in engine.similar_to_examples(keys[:2], keys[2:], k=1000).hits} & set(keys)
+
+
+def test_bad_examples_are_refused(engine: SearchEngine) -> None:
+    key = int(engine.snapshot.sketches.ids[0])
+    for like, unlike in (([], [key]), ([key], [key])):
+        with pytest.raises(SearchError, match="like"):
+            engine.similar_to_examples(like, unlike)
+    with pytest.raises(UnknownSketch):
+        engine.similar_to_examples([key], [12])

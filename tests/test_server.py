@@ -33,7 +33,7 @@ def upload(served: Served, data: bytes, name: str = "drawing.png", **fields: obj
 
 def test_strokes_are_answered_with_the_nearest_sketches(served: Served) -> None:
     answer = search(served, strokes=HOUSE, k=5).json()
-    assert set(answer) == {"snapshot", "took_ms", "hits"}
+    assert set(answer) == {"snapshot", "took_ms", "hits", "guesses", "seen"}
     assert answer["snapshot"] == served.engine.snapshot.name and answer["took_ms"] > 0
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3, 4, 5]
     distances = [hit["distance"] for hit in answer["hits"]]
@@ -90,6 +90,8 @@ def test_the_openapi_document_is_valid_and_complete(served: Served) -> None:
     openapi_spec_validator.validate(document)
     assert set(document["paths"]) == {
         "/api/search",
+        "/api/search/examples",
+        "/api/explain",
         "/api/sketches/{key}",
         "/api/sketches/{key}.svg",
         "/api/sketches/{key}/similar",
@@ -195,6 +197,52 @@ def test_other_bad_requests(served: Served) -> None:
     ):
         check_problem(requests.get(served.url + path, timeout=30), status, field)
     check_problem(requests.delete(f"{served.url}/api/search", timeout=30), 405, "request")
+
+
+def test_examples_guesses_and_reasons(served: Served) -> None:
+    sketches = served.engine.snapshot.sketches
+    ids = [str(key) for key in sketches.ids[:3].tolist()]
+    body = {"like": ids[:2], "unlike": ids[2:], "k": 5}
+    answer = requests.post(f"{served.url}/api/search/examples", json=body, timeout=30).json()
+    assert len(answer["hits"]) == 5 and not {hit["id"] for hit in answer["hits"]} & set(ids)
+    assert answer["guesses"] == [] and answer["seen"] is None
+
+    drawing = as_drawing(sketches.strokes(20))
+    found = requests.post(f"{served.url}/api/search", json={"strokes": drawing, "k": 1}, timeout=30).json()
+    assert found["guesses"][0]["label"] == sketches.label(20) and found["seen"] is None
+    file = {"file": ("x.svg", write_svg(sketches.strokes(20)))}
+    read = requests.post(f"{served.url}/api/search", files=file, timeout=30).json()["seen"]
+    assert len(read) == len(drawing)
+
+    why = requests.post(f"{served.url}/api/explain", json={"strokes": drawing, "id": ids[0]}, timeout=30).json()
+    assert len(why["parts"]) >= len(drawing) and all({"stroke", "change"} == set(part) for part in why["parts"])
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "field"),
+    [
+        ("search/examples", {"like": []}, 422, "like"),
+        ("search/examples", {"like": ["12"]}, 404, "id"),
+        ("search/examples", {"like": ["x"]}, 422, "like.0"),
+        ("search/examples", {"like": [12]}, 422, "like.0"),
+        ("search/examples", {"like": ["1"], "unlike": ["1"]}, 422, "like"),
+        ("search/examples", {"like": ["1"], "k": 0}, 422, "k"),
+        ("search/examples", {"likes": ["1"]}, 422, "like"),
+        ("explain", {"strokes": [[[0, 9], [0, 9]]], "id": "12"}, 404, "id"),
+        ("explain", {"strokes": [[[0], [0]]], "id": "12"}, 422, "strokes"),
+        ("explain", {"strokes": [[[0, 9], [0]]], "id": "12"}, 422, "strokes.0"),
+        ("explain", {"strokes": [], "id": "12"}, 422, "strokes"),
+        ("explain", {"strokes": [[[0, 9], [0, 9]]]}, 422, "id"),
+    ],
+)
+def test_bad_examples_and_reasons_are_problems(served: Served, path: str, body: dict, status: int, field: str) -> None:
+    check_problem(requests.post(f"{served.url}/api/{path}", json=body, timeout=30), status, field)
+
+
+def test_the_new_routes_take_json_only(served: Served) -> None:
+    for path in ("search/examples", "explain"):
+        check_problem(requests.post(f"{served.url}/api/{path}", files={"file": b"x"}, timeout=30), 415, "request")
+        check_problem(requests.post(f"{served.url}/api/{path}", data=b"{", timeout=30), 415, "request")
 
 
 def test_the_command_serves_a_gallery_and_stops(gallery: Path) -> None:

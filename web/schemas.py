@@ -48,6 +48,25 @@ class UploadQuery(_Input):
     classes: Classes = None
 
 
+Key = Annotated[str, Field(pattern=r"^[0-9]{1,20}$", description="The id of a sketch of the gallery.")]
+
+
+class ExamplesQuery(_Input):
+    """Sketches of the gallery that hits should be like, and such that they should not."""
+
+    like: Annotated[list[Key], Field(min_length=1, max_length=100)]
+    unlike: Annotated[list[Key], Field(max_length=100)] = []
+    k: K = 10
+    classes: Classes = None
+
+
+class ExplainQuery(_Input):
+    """A drawing as strokes, and the sketch whose nearness to it is to be explained."""
+
+    strokes: Annotated[list[StrokeRows], Field(min_length=1, max_length=MAX_STROKES), FailFast()]
+    id: Key
+
+
 class NewStrokes(_Input):
     """A drawing to add, as strokes."""
 
@@ -82,12 +101,39 @@ class HitAnswer(BaseModel):
     rank: int
 
 
+class GuessAnswer(BaseModel):
+    """A class the net takes the drawing for, and how surely (0..1)."""
+
+    label: str
+    probability: float
+
+
 class SearchAnswer(BaseModel):
-    """Hits, nearest first, all from one snapshot. The time of each stage is in the header Server-Timing."""
+    """Hits, nearest first, all from one snapshot. The time of each stage is in the header Server-Timing.
+
+    `guesses` are there for a drawing, `seen` (the strokes that were read) for a file.
+    """
 
     snapshot: str
     took_ms: float
     hits: list[HitAnswer]
+    guesses: list[GuessAnswer] = []
+    seen: list[list[list[float]]] | None = None
+
+
+class PartAnswer(BaseModel):
+    """A stroke or a piece of one; `change` is how much farther the drawing is without it (null: nothing would be left)."""
+
+    stroke: list[list[float]]
+    change: float | None
+
+
+class ExplainAnswer(BaseModel):
+    """The distance of the drawing to the sketch, and what each part of the drawing does to it."""
+
+    snapshot: str
+    distance: float
+    parts: list[PartAnswer]
 
 
 class SketchAnswer(BaseModel):

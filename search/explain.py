@@ -1,0 +1,88 @@
+"""Why a sketch was found: how much farther the query would be from it without each of its parts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from search.engine import SearchEngine
+from search.results import SearchError
+from sketches.errors import DamagedSketch
+from sketches.sketch import Stroke, Strokes, check_strokes
+
+PARTS = 6  # a stroke with more than this part of all ink is cut, so that a drawing in one line is explained too
+MAX_PARTS = 96  # each costs an embedding
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stroke of the query or a piece of one. `change` is the distance without it less the distance with all.
+
+    Greater than 0: the match rests on it; less: the match would be closer without it. None: without it nothing is left.
+    """
+
+    stroke: Stroke
+    change: float | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The parts of a query, and its distance to the sketch that is explained."""
+
+    distance: float
+    parts: tuple[Part, ...]
+
+
+def explain(engine: SearchEngine, query: Strokes, key: int) -> Explanation:
+    """Leave each part of the drawing out in turn, and measure (occlusion: Zeiler and Fergus 2014, on strokes).
+
+    Raises UnknownSketch, SketchError, SearchError for more than MAX_PARTS parts.
+    """
+    target = engine.embedding(key)
+    parts = list(_parts(check_strokes(query)))
+    if len(parts) > MAX_PARTS:
+        raise SearchError(f"the drawing has {len(parts)} parts; at most {MAX_PARTS} are told apart", field="strokes")
+    without = [parts[:n] + parts[n + 1 :] for n in range(len(parts))]
+    drawable = [n for n, rest in enumerate(without) if _is_drawing(rest)]
+    encoder = engine.snapshot.encoder
+    rasters = np.stack([encoder.raster(strokes) for strokes in (parts, *(without[n] for n in drawable))])
+    whole, *others = np.linalg.norm(encoder.embed(rasters) - target, axis=1).tolist()
+    changes = dict(zip(drawable, (other - whole for other in others), strict=True))
+    return Explanation(whole, tuple(Part(stroke, changes.get(n)) for n, stroke in enumerate(parts)))
+
+
+def _parts(strokes: Strokes) -> Iterator[Stroke]:
+    lengths = [_ink(stroke) for stroke in strokes]
+    longest = sum(lengths) / PARTS
+    for stroke, length in zip(strokes, lengths, strict=True):
+        yield from _cut(stroke, max(1, int(np.ceil(length / longest - 1e-6))) if longest else 1)
+
+
+def _cut(stroke: Stroke, pieces: int) -> Iterator[Stroke]:
+    """The stroke in pieces of equal length, each beginning where the last one ended."""
+    if pieces == 1:
+        yield stroke
+        return
+    walked = np.concatenate(([0.0], np.cumsum(np.linalg.norm(np.diff(stroke, axis=0), axis=1))))  # (points,)
+    ends = np.linspace(0, walked[-1], pieces + 1)
+    at = _places(stroke, walked, ends)
+    for n in range(pieces):
+        inside = stroke[(walked > ends[n]) & (walked < ends[n + 1])]
+        yield np.concatenate((at[n : n + 1], inside, at[n + 1 : n + 2]))
+
+
+def _places(stroke: Stroke, walked: npt.NDArray[np.float64], ends: npt.NDArray[np.float64]) -> Stroke:
+    return np.stack([np.interp(ends, walked, stroke[:, axis]) for axis in (0, 1)], axis=1).astype(np.float32)
+
+
+def _ink(stroke: Stroke) -> float:
+    return float(np.linalg.norm(np.diff(stroke, axis=0), axis=1).sum())
+
+
+def _is_drawing(strokes: Sequence[Stroke]) -> bool:
+    try:
+        check_strokes(strokes)
+    except DamagedSketch:
+        return False
+    return True
