@@ -72,7 +72,7 @@ def test_a_result_is_a_new_query(page: Page) -> None:
     page.click("#sample")
     labels(page)
     with page.expect_response("**/similar?**") as similar:
-        page.locator("#results button").nth(3).click()
+        page.locator("#results .open").nth(3).click()
     hits = similar.value.json()["hits"]
     expect(page.locator("#results img").first).to_have_attribute("src", f"/api/sketches/{hits[0]['id']}.svg")
     assert page.evaluate("document.querySelector('#canvas').getContext('2d').getImageData(0,0,400,400).data.some((v) => v)")

@@ -1,32 +1,49 @@
-// The server's API. A failed request throws an Error whose message is fit to be shown.
+// The server's API. A query is { strokes }, { file }, { id } or { like, unlike }. A failed request throws an Error fit to be shown.
 
-const K = 24;
+export const MAX_K = 1000;
 
-export function searchStrokes(strokes, classes, signal) {
-  return ask("/api/search", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ strokes, k: K, ...(classes.length && { classes }) }),
-    signal,
-  });
-}
-
-export function searchFile(file, classes, signal) {
+/** Where and how to ask for a query: what fetch takes. */
+export function request(query, k, classes) {
+  const chosen = classes.length ? { classes } : {};
+  if (query.strokes) return ["/api/search", json({ strokes: query.strokes, k, ...chosen })];
+  if (query.like) return ["/api/search/examples", json({ like: query.like, unlike: query.unlike, k, ...chosen })];
+  if (query.id) {
+    const parameters = new URLSearchParams([["k", k], ...classes.map((name) => ["classes", name])]);
+    return [`/api/sketches/${query.id}/similar?${parameters}`, {}];
+  }
   const body = new FormData();
-  body.append("file", file);
-  body.append("k", K);
+  body.append("file", query.file);
+  body.append("k", k);
   for (const name of classes) body.append("classes", name);
-  return ask("/api/search", { method: "POST", body, signal });
+  return ["/api/search", { method: "POST", body }];
 }
 
-export function searchSketch(id, classes, signal) {
-  const query = new URLSearchParams([["k", K], ...classes.map((name) => ["classes", name])]);
-  return ask(`/api/sketches/${id}/similar?${query}`, { signal });
+export function search(query, k, classes, signal) {
+  const [url, options] = request(query, k, classes);
+  return ask(url, { ...options, signal });
 }
 
+/** The same request as a line for a shell. */
+export function curl(query, k, classes) {
+  const [url, options] = request(query, k, classes);
+  const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+  const line = ["curl", "-s", quoted(location.origin + url)];
+  if (query.file) {
+    for (const [name, value] of options.body) line.push("-F", quoted(`${name}=${value instanceof File ? `@${value.name}` : value}`));
+  } else if (options.body) {
+    line.push("-H", quoted("Content-Type: application/json"), "-d", quoted(options.body));
+  }
+  return line.join(" ");
+}
+
+export const explain = (strokes, id) => ask("/api/explain", json({ strokes, id }));
 export const getSketch = (id) => ask(`/api/sketches/${id}`);
 export const getClasses = () => ask("/api/classes");
 export const thumbnail = (id) => `/api/sketches/${id}.svg`;
+
+function json(body) {
+  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+}
 
 async function ask(url, options) {
   const answer = await fetch(url, options).catch((error) => {

@@ -1,7 +1,9 @@
-// The page: what is asked (a drawing, a file, a sketch of the gallery) and what is shown.
+// The page: what is asked (a drawing, a file, sketches of the gallery) and what is shown.
 
-import { getClasses, getSketch, searchFile, searchSketch, searchStrokes, thumbnail } from "./api.js";
+import { MAX_K, curl, explain, getClasses, getSketch, search } from "./api.js";
 import { Canvas } from "./canvas.js";
+import { card } from "./card.js";
+import { fromFragment, toFragment } from "./link.js";
 
 // A cat in a hurry, to start from.
 const EXAMPLE = [
@@ -17,76 +19,144 @@ const EXAMPLE = [
   [[164, 232], [158, 146]],
   [[164, 230], [168, 176]],
 ];
+const PAGE = 24; // results, and as many more with each "More"
 
 const $ = (id) => document.getElementById(id);
-const [paper, picture, hint, status, results, classes] = ["paper", "picture", "hint", "status", "results", "classes"].map($);
+const [paper, picture, hint, legend, guesses, status, results, classes, more] = [
+  ...["paper", "picture", "hint", "legend", "guesses", "status", "results", "classes", "more"].map($),
+];
 const canvas = new Canvas($("canvas"), (strokes) => ask(strokes.length ? { strokes } : null));
 
-let query = null; // { strokes } or { file } or { id }
+let query = null; // { strokes }, { file }, { id } or { like, unlike }
+let count = PAGE;
+let answer = null; // the last one, as the server gave it
 let running = null; // the request under way: a newer one cancels it, so answers never come out of order
+const examples = new Map(); // sketches of { like, unlike } by id: { id, label }
 
-function ask(next) {
+const chosen = () => (classes.value ? [classes.value] : []);
+
+/** Ask anew. Where the page goes to another search by a click, the way back is kept. */
+function ask(next, { leave = false } = {}) {
   query = next;
-  if (picture.src && !query?.file) {
+  count = PAGE;
+  if (!query?.file && picture.src) {
     URL.revokeObjectURL(picture.src);
     picture.removeAttribute("src");
   }
+  if (!query?.like) examples.clear();
   picture.hidden = !query?.file;
+  legend.hidden = true;
   hint.hidden = Boolean(query) || canvas.strokes.length > 0;
-  $("undo").disabled = !canvas.strokes.length;
-  $("clear").disabled = !query;
-  search();
+  remember(leave);
+  run();
 }
 
-async function search() {
+function remember(leave = false) {
+  const address = location.pathname + toFragment(query, classes.value);
+  if (address !== location.pathname + location.hash) history[leave ? "pushState" : "replaceState"](null, "", address);
+}
+
+async function run() {
   running?.abort();
+  $("undo").disabled = !canvas.past.length;
+  $("redo").disabled = !canvas.future.length;
+  $("clear").disabled = !query;
+  for (const id of ["copy-link", "copy-json", "copy-curl"]) $(id).disabled = !query;
+  $("copy-link").disabled ||= Boolean(query.file);
   if (!query) {
-    results.replaceChildren();
+    show(null);
     say("Nothing drawn yet.");
     return;
   }
   running = new AbortController();
   const { signal } = running;
-  const chosen = classes.value ? [classes.value] : [];
   try {
     const started = performance.now();
-    const answer = await (query.strokes
-      ? searchStrokes(query.strokes, chosen, signal)
-      : query.file
-        ? searchFile(query.file, chosen, signal)
-        : searchSketch(query.id, chosen, signal));
+    const found = await search(query, count, chosen(), signal);
     if (signal.aborted) return;
-    results.replaceChildren(...answer.hits.map(card));
-    const nearest = answer.hits[0] ? `Nearest: ${answer.hits[0].label}. ` : "";
-    say(`${nearest}${answer.hits.length} sketches in ${Math.round(performance.now() - started)} ms.`);
+    show(found);
+    if (found.seen) canvas.show(found.seen);
+    const nearest = found.hits[0] ? `Nearest: ${found.hits[0].label}. ` : "";
+    say(`${nearest}${found.hits.length} sketches in ${Math.round(performance.now() - started)} ms.`);
+    if (found.seen) tell("What was read of your picture.");
   } catch (error) {
     if (signal.aborted) return;
-    results.replaceChildren();
+    show(null);
     say(error.message, true);
   }
 }
 
-function card(hit) {
-  const item = document.createElement("li");
-  const button = document.createElement("button");
-  const image = Object.assign(new Image(), { src: thumbnail(hit.id), alt: "", loading: "lazy" });
-  const line = document.createElement("span");
-  const label = Object.assign(document.createElement("b"), { textContent: hit.label });
-  const distance = Object.assign(document.createElement("i"), { textContent: hit.distance.toFixed(3) });
-  button.type = "button";
-  button.title = "Search from this sketch";
-  button.setAttribute("aria-label", `${hit.label}, distance ${hit.distance.toFixed(3)}. Search from this sketch`);
-  button.addEventListener("click", () => searchFrom(hit.id));
-  line.append(label, distance);
-  button.append(image, line);
-  item.append(button);
-  return item;
+function show(found) {
+  answer = found;
+  const picked = (hit) => (query?.like?.includes(hit.id) ? "like" : query?.unlike?.includes(hit.id) ? "unlike" : "");
+  const cards = [...examples.values(), ...(found?.hits ?? [])].map((hit) => card(hit, act, picked(hit)));
+  results.replaceChildren(...cards);
+  more.hidden = !found || found.hits.length < count || count >= MAX_K;
+  const likely = (found?.guesses ?? []).filter(({ probability }) => probability >= 0.01);
+  guesses.hidden = !likely.length;
+  guesses.replaceChildren("Looks like ", ...likely.map(guess));
 }
 
-async function searchFrom(id) {
+function guess({ label, probability }) {
+  const button = Object.assign(document.createElement("button"), { type: "button", title: `Show only ${label}` });
+  button.textContent = `${label} ${Math.round(100 * probability)} %`;
+  button.disabled = ![...classes.options].some((option) => option.value === label);
+  button.addEventListener("click", () => {
+    classes.value = label;
+    remember();
+    run();
+  });
+  return button;
+}
+
+const act = {
+  from: ({ id }) => searchFrom(id, { leave: true }),
+  like: (hit) => pick(hit, "like"),
+  unlike: (hit) => pick(hit, "unlike"),
+  async why({ id, label }) {
+    if (!canvas.strokes.length) {
+      say("Draw something first: then it can be told what a match rests on.", true);
+      return;
+    }
+    try {
+      const { distance, parts } = await explain(canvas.strokes, id);
+      const most = Math.max(...parts.map(({ change }) => Math.abs(change ?? 0)), 1e-6);
+      canvas.colour(parts.map(({ stroke, change }) => ({ stroke, colour: heat((change ?? most) / most) })));
+      tell(`The match with this ${label} (${distance.toFixed(3)}) rests on what is red; without what is blue it would be closer.`);
+      paper.scrollIntoView({ block: "nearest" });
+    } catch (error) {
+      say(error.message, true);
+    }
+  },
+};
+
+/** A colour from blue (-1) over grey (0) to red (1). */
+function heat(share) {
+  const [r, g, b] = share > 0 ? [201, 42, 42] : [25, 113, 194];
+  const mix = (value) => Math.round(190 + (value - 190) * Math.min(1, Math.abs(share)));
+  return `rgb(${mix(r)} ${mix(g)} ${mix(b)})`;
+}
+
+/** Put a sketch among the examples, or take it out again; together they are the query. */
+function pick(hit, side) {
+  const now = query?.like ? { like: [...query.like], unlike: [...query.unlike] } : { like: query?.id ? [query.id] : [], unlike: [] };
+  const there = now[side].includes(hit.id);
+  for (const name of ["like", "unlike"]) now[name] = now[name].filter((id) => id !== hit.id);
+  if (!there) now[side].push(hit.id);
+  if (!now.like.length) {
+    if (query?.like) ask(canvas.strokes.length ? { strokes: canvas.strokes } : null, { leave: true });
+    else say("Choose with + what results should be like, before what they should not.", true);
+    return;
+  }
+  examples.set(hit.id, hit);
+  for (const id of examples.keys()) if (!now.like.includes(id) && !now.unlike.includes(id)) examples.delete(id);
+  ask(now, { leave: true });
+}
+
+async function searchFrom(id, options) {
   try {
     canvas.show((await getSketch(id)).strokes);
-    ask({ id });
+    ask({ id }, options);
   } catch (error) {
     say(error.message, true);
   }
@@ -94,10 +164,25 @@ async function searchFrom(id) {
 
 function upload(file) {
   if (!file) return;
-  canvas.show([]);
+  if (canvas.strokes.length) canvas.show([]);
   if (picture.src) URL.revokeObjectURL(picture.src);
   picture.src = URL.createObjectURL(file);
   ask({ file });
+}
+
+/** What the address of the page asks for. */
+async function restore() {
+  const { query: asked, chosen: name } = fromFragment(location.hash);
+  classes.value = name;
+  if (asked?.strokes) {
+    canvas.place(asked.strokes);
+    ask({ strokes: canvas.strokes });
+  } else if (asked?.id) await searchFrom(asked.id);
+  else if (asked) {
+    const found = await Promise.all([...asked.like, ...asked.unlike].map((id) => getSketch(id).catch(() => null)));
+    for (const sketch of found) if (sketch) examples.set(sketch.id, { id: sketch.id, label: sketch.label });
+    ask(asked);
+  } else if (query) canvas.clear();
 }
 
 function say(text, problem = false) {
@@ -105,22 +190,55 @@ function say(text, problem = false) {
   status.classList.toggle("problem", problem);
 }
 
+function tell(text) {
+  legend.textContent = text;
+  legend.hidden = false;
+}
+
+async function copy(what, text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say(`Copied the ${what}.`);
+  } catch {
+    prompt("Copy this:", text); // no clipboard without https
+  }
+}
+
 $("undo").addEventListener("click", () => canvas.undo());
+$("redo").addEventListener("click", () => canvas.redo());
 $("clear").addEventListener("click", () => canvas.clear());
+$("erase").addEventListener("click", () => {
+  canvas.erasing = !canvas.erasing;
+  $("erase").setAttribute("aria-pressed", canvas.erasing);
+});
 $("sample").addEventListener("click", () => canvas.load(EXAMPLE));
 $("file").addEventListener("change", (event) => {
   upload(event.target.files[0]);
   event.target.value = ""; // the same file may be chosen again
 });
-classes.addEventListener("change", search);
+$("copy-link").addEventListener("click", () => copy("link", location.href));
+$("copy-json").addEventListener("click", () => copy("answer as JSON", JSON.stringify(answer, null, 1)));
+$("copy-curl").addEventListener("click", () => copy("curl command", curl(query, count, chosen())));
+more.addEventListener("click", () => {
+  count = Math.min(MAX_K, count + PAGE);
+  run();
+});
+classes.addEventListener("change", () => {
+  remember();
+  run();
+});
+addEventListener("popstate", restore);
 
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("select, input")) return;
-  if (event.key === "Escape") canvas.clear();
-  if (event.key === "z" && (event.ctrlKey || event.metaKey)) {
-    event.preventDefault();
-    canvas.undo();
-  }
+  const control = event.ctrlKey || event.metaKey;
+  const key = event.key.toLowerCase();
+  if (key === "escape") canvas.clear();
+  else if (key === "e" && !control) $("erase").click();
+  else if (control && key === "z") event.shiftKey ? canvas.redo() : canvas.undo();
+  else if (control && key === "y") canvas.redo();
+  else return;
+  event.preventDefault();
 });
 document.addEventListener("paste", (event) => {
   const file = event.clipboardData.files[0];
@@ -142,5 +260,6 @@ getClasses()
     const number = new Intl.NumberFormat("en");
     $("about").textContent = `Draw something. The nearest of ${number.format(total)} sketches appear as you go.`;
     classes.append(...gallery.classes.map(({ label, sketches }) => new Option(`${label} (${sketches})`, label)));
+    if (location.hash) restore();
   })
   .catch((error) => say(error.message, true));

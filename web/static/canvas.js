@@ -2,14 +2,19 @@
 
 const UNITS = 255;
 const PEN = 3; // of 255
+const REACH = 6; // of the eraser
 
 export class Canvas {
-  /** Calls onChange(strokes) after every finished stroke, undo, clear and load. */
+  /** Calls onChange(strokes) after every finished stroke, and after undo, redo, clear, erase and load. */
   constructor(element, onChange) {
     this.element = element;
     this.context = element.getContext("2d");
     this.onChange = onChange;
     this.strokes = [];
+    this.past = []; // what undo goes back to
+    this.future = []; // what redo goes on to
+    this.erasing = false;
+    this.parts = null; // coloured pieces that are shown in place of the strokes: [{ stroke, colour }]
     this.pen = null; // the pointer that draws; others wait
     element.addEventListener("pointerdown", (event) => this.#down(event));
     element.addEventListener("pointermove", (event) => this.#move(event));
@@ -18,31 +23,46 @@ export class Canvas {
   }
 
   undo() {
-    this.strokes.pop();
-    this.#changed();
+    if (this.past.length) this.#step(this.past, this.future);
+  }
+
+  redo() {
+    if (this.future.length) this.#step(this.future, this.past);
   }
 
   clear() {
-    this.strokes = [];
-    this.#changed();
+    this.#change([]);
   }
 
-  /** Show strokes of any size, fitted into the canvas, without calling onChange. */
+  /** Show strokes as they are, without calling onChange. */
+  place(strokes) {
+    this.#remember();
+    this.strokes = strokes;
+    this.parts = null;
+    this.#draw();
+  }
+
+  /** As place, of strokes of any size, fitted into the canvas. */
   show(strokes) {
     const xs = strokes.flatMap(([x]) => x);
     const ys = strokes.flatMap(([, y]) => y);
-    const [left, top] = [Math.min(...xs), Math.min(...ys)];
-    const [width, height] = [Math.max(...xs) - left, Math.max(...ys) - top];
-    const scale = (UNITS * 0.86) / Math.max(width, height, 1e-6);
-    const fit = (values, low, extent) => values.map((v) => (v - low - extent / 2) * scale + UNITS / 2);
-    this.strokes = strokes.map(([x, y]) => [fit(x, left, width), fit(y, top, height)]);
-    this.#draw();
+    const bounds = (values) => values.reduce(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);
+    const [[left, right], [top, bottom]] = [bounds(xs), bounds(ys)];
+    const scale = (UNITS * 0.86) / Math.max(right - left, bottom - top, 1e-6);
+    const fit = (values, middle) => values.map((v) => tenths((v - middle) * scale + UNITS / 2));
+    this.place(strokes.map(([x, y]) => [fit(x, (left + right) / 2), fit(y, (top + bottom) / 2)]));
   }
 
   /** As show, and calls onChange. */
   load(strokes) {
     this.show(strokes);
-    this.#changed();
+    this.onChange(this.strokes);
+  }
+
+  /** Show coloured pieces until the drawing changes. */
+  colour(parts) {
+    this.parts = parts;
+    this.#draw();
   }
 
   #down(event) {
@@ -50,7 +70,9 @@ export class Canvas {
     event.preventDefault();
     this.pen = event.pointerId;
     this.element.setPointerCapture(event.pointerId);
-    this.strokes.push([[], []]);
+    this.parts = null;
+    this.before = this.strokes;
+    this.strokes = this.erasing ? this.strokes : [...this.strokes, [[], []]];
     this.#add(event);
   }
 
@@ -63,20 +85,46 @@ export class Canvas {
   #up(event) {
     if (event.pointerId !== this.pen) return;
     this.pen = null;
-    this.#changed();
+    const now = this.strokes;
+    this.strokes = this.before;
+    if (now !== this.before) this.#change(now);
   }
 
   #add(event) {
     const box = this.element.getBoundingClientRect();
-    const [xs, ys] = this.strokes.at(-1);
-    xs.push(Math.round((1000 * UNITS * (event.clientX - box.left)) / box.width) / 1000);
-    ys.push(Math.round((1000 * UNITS * (event.clientY - box.top)) / box.height) / 1000);
+    const x = tenths((UNITS * (event.clientX - box.left)) / box.width);
+    const y = tenths((UNITS * (event.clientY - box.top)) / box.height);
+    if (this.erasing) {
+      const kept = this.strokes.filter((stroke) => distance(stroke, x, y) > REACH);
+      if (kept.length < this.strokes.length) this.strokes = kept;
+    } else {
+      const [xs, ys] = this.strokes.at(-1);
+      xs.push(x);
+      ys.push(y);
+    }
     this.#draw();
   }
 
-  #changed() {
+  #remember() {
+    this.past.push(this.strokes);
+    this.future = [];
+  }
+
+  #change(strokes) {
+    this.#remember();
+    this.#set(strokes);
+  }
+
+  #step(from, to) {
+    to.push(this.strokes);
+    this.#set(from.pop());
+  }
+
+  #set(strokes) {
+    this.strokes = strokes;
+    this.parts = null;
     this.#draw();
-    this.onChange(this.strokes);
+    this.onChange(strokes);
   }
 
   #draw() {
@@ -85,12 +133,29 @@ export class Canvas {
     if (element.width !== size) element.width = element.height = size;
     context.setTransform(size / UNITS, 0, 0, size / UNITS, 0, 0);
     context.clearRect(0, 0, UNITS, UNITS);
-    Object.assign(context, { lineWidth: PEN, lineCap: "round", lineJoin: "round", strokeStyle: "#1b1b1f" });
-    for (const [xs, ys] of this.strokes) {
+    Object.assign(context, { lineWidth: PEN, lineCap: "round", lineJoin: "round" });
+    for (const { stroke, colour } of this.parts ?? this.strokes.map((one) => ({ stroke: one, colour: "#1b1b1f" }))) {
+      const [xs, ys] = stroke;
+      context.strokeStyle = colour;
       context.beginPath();
       context.moveTo(xs[0], ys[0]);
       xs.forEach((x, n) => context.lineTo(x, ys[n]));
       context.stroke();
     }
   }
+}
+
+/** As exact as a link to the drawing is. */
+const tenths = (value) => Math.round(10 * value) / 10;
+
+/** From a point to the nearest place of a stroke. */
+function distance([xs, ys], x, y) {
+  let least = Math.hypot(xs[0] - x, ys[0] - y);
+  for (let n = 1; n < xs.length; n += 1) {
+    const [dx, dy] = [xs[n] - xs[n - 1], ys[n] - ys[n - 1]];
+    const along = ((x - xs[n - 1]) * dx + (y - ys[n - 1]) * dy) / (dx * dx + dy * dy || 1);
+    const t = Math.min(1, Math.max(0, along));
+    least = Math.min(least, Math.hypot(xs[n - 1] + t * dx - x, ys[n - 1] + t * dy - y));
+  }
+  return least;
 }

@@ -1,0 +1,85 @@
+// One result: a thumbnail that is drawn stroke by stroke under the pointer, and what can be done with it.
+
+import { getSketch, thumbnail } from "./api.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const DRAWN_IN = 900; // milliseconds
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+
+/** `act` has what its buttons do: from(hit), like(hit), unlike(hit), why(hit); `chosen` is "like", "unlike" or nothing. */
+export function card(hit, act, chosen) {
+  const item = element("li", chosen ? { className: chosen } : {});
+  const open = element("button", { type: "button", className: "open", title: "Search from this sketch" });
+  const image = element("img", { src: thumbnail(hit.id), alt: "", loading: "lazy" });
+  const line = element("span");
+  const far = hit.distance?.toFixed(3) ?? "";
+  line.append(element("b", { textContent: hit.label }), element("i", { textContent: far }));
+  open.setAttribute("aria-label", `${hit.label}${far && `, distance ${far}`}. Search from this sketch`);
+  open.append(image, line);
+  open.addEventListener("click", () => act.from(hit));
+  for (const event of ["pointerenter", "focus"]) open.addEventListener(event, () => draw(hit.id, image));
+  const doing = element("div", { className: "doing" });
+  doing.append(
+    small("+", `More like this ${hit.label}`, () => act.like(hit), chosen === "like"),
+    small("−", `Less like this ${hit.label}`, () => act.unlike(hit), chosen === "unlike"),
+    small("?", `What the match with this ${hit.label} rests on`, () => act.why(hit)),
+  );
+  item.append(open, doing);
+  return item;
+}
+
+function small(sign, words, act, pressed) {
+  const button = element("button", { type: "button", textContent: sign, title: words });
+  button.setAttribute("aria-label", words);
+  if (pressed !== undefined) button.setAttribute("aria-pressed", pressed);
+  button.addEventListener("click", act);
+  return button;
+}
+
+/** Put the strokes in place of the image and draw them one after the other; then the image comes back. */
+async function draw(id, image) {
+  if (calm.matches || image.dataset.drawing || !image.naturalWidth) return;
+  image.dataset.drawing = "yes";
+  try {
+    const { strokes } = await getSketch(id);
+    const svg = picture(strokes);
+    image.replaceWith(svg);
+    const lengths = [...svg.children].map((path) => path.getTotalLength());
+    const total = lengths.reduce((sum, length) => sum + length, 0) || 1;
+    let delay = 0;
+    const finished = [...svg.children].map((path, n) => {
+      const duration = (DRAWN_IN * lengths[n]) / total;
+      path.setAttribute("stroke-dasharray", `${lengths[n]} ${lengths[n] + 1}`);
+      const shown = path.animate([{ strokeDashoffset: lengths[n] }, { strokeDashoffset: 0 }], { duration, delay, fill: "both" });
+      delay += duration;
+      return shown.finished;
+    });
+    await Promise.all(finished);
+    svg.replaceWith(image);
+  } catch {
+    // Gone from the gallery, or from the page: there is nothing to draw.
+  } finally {
+    delete image.dataset.drawing;
+  }
+}
+
+function picture(strokes) {
+  const xs = strokes.flatMap(([x]) => x);
+  const ys = strokes.flatMap(([, y]) => y);
+  const [left, top] = [Math.min(...xs), Math.min(...ys)];
+  const [width, height] = [Math.max(...xs) - left, Math.max(...ys) - top];
+  const border = 0.03 * Math.max(width, height);
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", [left - border, top - border, width + 2 * border, height + 2 * border].join(" "));
+  for (const [x, y] of strokes) {
+    const path = document.createElementNS(SVG, "path");
+    path.setAttribute("d", `M${x.map((each, n) => `${each},${y[n]}`).join("L")}${x.length > 1 ? "" : "h0.01"}`);
+    path.setAttribute("stroke-width", Math.max(width, height) / 55);
+    svg.append(path);
+  }
+  return svg;
+}
+
+function element(name, properties = {}) {
+  return Object.assign(document.createElement(name), properties);
+}

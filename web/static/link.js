@@ -1,0 +1,37 @@
+// A search in the address of the page: #id=..., #like=...&unlike=..., #d=<strokes>, each with &class=... where one is chosen.
+
+/** The fragment of a query; "" for none, and for a file, which no address can hold. */
+export function toFragment(query, chosen) {
+  const parameters = new URLSearchParams();
+  if (query?.strokes) parameters.set("d", query.strokes.map(drawn).join("_"));
+  if (query?.id) parameters.set("id", query.id);
+  if (query?.like) {
+    parameters.set("like", query.like.join("."));
+    if (query.unlike.length) parameters.set("unlike", query.unlike.join("."));
+  }
+  if (!parameters.size) return "";
+  if (chosen) parameters.set("class", chosen);
+  return `#${parameters}`;
+}
+
+/** The query of a fragment and the class it is narrowed to; the query is null where the fragment holds none. */
+export function fromFragment(fragment) {
+  const parameters = new URLSearchParams(fragment.slice(1));
+  const ids = (name) => (parameters.get(name) ?? "").split(".").filter((id) => /^\d{1,20}$/.test(id));
+  const chosen = parameters.get("class") ?? "";
+  if (ids("like").length) return { query: { like: ids("like"), unlike: ids("unlike") }, chosen };
+  if (ids("id").length === 1) return { query: { id: ids("id")[0] }, chosen };
+  const strokes = (parameters.get("d") ?? "").split("_").map((stroke) => points(stroke));
+  return { query: strokes.every(([xs]) => xs.length) ? { strokes } : null, chosen };
+}
+
+/** A stroke as "x.y-x.y-...", in tenths. */
+function drawn([xs, ys]) {
+  const tenths = (value) => Math.max(0, Math.round(10 * value));
+  return xs.map((x, n) => `${tenths(x)}.${tenths(ys[n])}`).join("-");
+}
+
+function points(text) {
+  const pairs = text.split("-").map((pair) => /^(\d{1,4})\.(\d{1,4})$/.exec(pair));
+  return pairs.every(Boolean) ? [1, 2].map((axis) => pairs.map((pair) => Number(pair[axis]) / 10)) : [[], []];
+}
