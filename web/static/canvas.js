@@ -16,6 +16,8 @@ export class Canvas {
     this.erasing = false;
     this.parts = null; // coloured pieces that are shown in place of the strokes: [{ stroke, colour }]
     this.pen = null; // the pointer that draws; others wait
+    this.at = null; // where the eraser was last
+    this.before = this.strokes; // while a stroke is under way: what there was
     element.addEventListener("pointerdown", (event) => this.#down(event));
     element.addEventListener("pointermove", (event) => this.#move(event));
     for (const end of ["pointerup", "pointercancel"]) element.addEventListener(end, (event) => this.#up(event));
@@ -71,6 +73,7 @@ export class Canvas {
     this.pen = event.pointerId;
     this.element.setPointerCapture(event.pointerId);
     this.parts = null;
+    this.at = null;
     this.before = this.strokes;
     this.strokes = this.erasing ? this.strokes : [...this.strokes, [[], []]];
     this.#add(event);
@@ -95,14 +98,24 @@ export class Canvas {
     const x = tenths((UNITS * (event.clientX - box.left)) / box.width);
     const y = tenths((UNITS * (event.clientY - box.top)) / box.height);
     if (this.erasing) {
-      const kept = this.strokes.filter((stroke) => distance(stroke, x, y) > REACH);
-      if (kept.length < this.strokes.length) this.strokes = kept;
+      this.#rub(this.at ?? [x, y], [x, y]);
+      this.at = [x, y];
     } else {
       const [xs, ys] = this.strokes.at(-1);
       xs.push(x);
       ys.push(y);
     }
     this.#draw();
+  }
+
+  /** Take out every stroke that the way from one point to another comes near to. */
+  #rub([x, y], [toX, toY]) {
+    const steps = Math.ceil(Math.hypot(toX - x, toY - y) / REACH) || 1;
+    for (let n = 0; n <= steps; n += 1) {
+      const [atX, atY] = [x + ((toX - x) * n) / steps, y + ((toY - y) * n) / steps];
+      const kept = this.strokes.filter((stroke) => distance(stroke, atX, atY) > REACH);
+      if (kept.length < this.strokes.length) this.strokes = kept;
+    }
   }
 
   #remember() {

@@ -9,6 +9,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 /** `act` has what its buttons do: from(hit), like(hit), unlike(hit), why(hit); `chosen` is "like", "unlike" or nothing. */
 export function card(hit, act, chosen) {
   const item = element("li", chosen ? { className: chosen } : {});
+  item.dataset.id = hit.id;
   const open = element("button", { type: "button", className: "open", title: "Search from this sketch" });
   const image = element("img", { src: thumbnail(hit.id), alt: "", loading: "lazy" });
   const line = element("span");
