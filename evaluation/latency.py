@@ -78,7 +78,7 @@ def over_http(gallery: Path, drawings: Sequence[Strokes]) -> list[Load]:
     """Many clients asking the real server on loopback, which runs beside them on the same cores."""
     bodies = [{"strokes": as_drawing(strokes), "k": K} for strokes in drawings]
     sessions = [requests.Session() for _ in range(max(CLIENTS))]  # a connection for each client
-    with _server(gallery) as url:
+    with server(gallery) as url:
 
         def ask(number: int) -> bool:
             session = sessions.pop()
@@ -142,16 +142,16 @@ def _one_thread() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _server(gallery: Path) -> Iterator[str]:
-    """The URL of a server of this gallery, which ends with the block."""
+def server(gallery: Path) -> Iterator[str]:
+    """The URL of a server of this gallery on a free port, which ends with the block."""
     root = Path(__file__).parents[1]
     command = [sys.executable, "server.py", "--gallery", str(gallery.resolve()), "--port", "0"]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
-            assert server.stdout
-            yield server.stdout.readline().split()[-1]
+            assert process.stdout
+            yield process.stdout.readline().split()[-1]
         finally:
-            server.terminate()
+            process.terminate()
 
 
 def _svg(strokes: Strokes) -> bytes:

@@ -5,7 +5,6 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,8 @@ def ids_sha256(ids: npt.NDArray[np.uint64]) -> str:
     return hashlib.sha256(np.sort(ids).tobytes()).hexdigest()
 
 
-def command(arguments: Sequence[str] | None = None) -> str:
+def command() -> str:
     """How to do it again."""
-    return shlex.join(["python", "-m", Path(sys.argv[0]).parent.name, *(sys.argv[1:] if arguments is None else arguments)])
+    path = Path(sys.argv[0])
+    module = path.parent.name if path.stem == "__main__" else f"{path.parent.name}.{path.stem}"
+    return shlex.join(["python", "-m", module, *sys.argv[1:]])
