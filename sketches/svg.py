@@ -1,18 +1,19 @@
 """SVG: from a file's shapes to strokes, and from strokes to a crisp thumbnail."""
 
 from collections.abc import Iterator
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element, ParseError, TreeBuilder
 
 import numpy as np
 import svgelements
 from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from defusedxml.ElementTree import DefusedXMLParser
 
 from sketches.errors import DamagedSketch
 from sketches.sketch import Stroke, Strokes, check_strokes
 
 CURVE_POINTS = 12  # a curve becomes this many straight pieces
 MAX_SEGMENTS = 20_000
+MAX_DEPTH = 256  # of elements within elements; libxml2 has the same limit
 
 _SHAPES = {
     "path": svgelements.Path,
@@ -27,13 +28,33 @@ _SHAPES = {
 _UNDRAWN = {"defs", "symbol", "clipPath", "mask", "pattern", "marker", "metadata", "style", "script"}
 
 
+class _ShallowTree(TreeBuilder):
+    """Refuses elements nested beyond MAX_DEPTH while they are read, before there is a tree of them."""
+
+    depth = 0
+
+    def start(self, tag: str, attributes: dict[str, str], /) -> Element:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise DamagedSketch(f"the SVG nests elements more than {MAX_DEPTH} deep; save it as plain SVG", field="file")
+        return super().start(tag, attributes)
+
+    def end(self, tag: str, /) -> Element:
+        self.depth -= 1
+        return super().end(tag)
+
+
 def read_svg(data: bytes) -> Strokes:
     """The strokes of all paths, lines and shapes, in the order of the file, transforms applied.
 
     Nothing outside the file is ever opened: a document type or an entity is refused. Raises DamagedSketch.
     """
     try:
-        root = fromstring(data, forbid_dtd=True)
+        parser = DefusedXMLParser(target=_ShallowTree(), forbid_dtd=True)
+        parser.feed(data)
+        root = parser.close()
+    except DamagedSketch:
+        raise
     except DefusedXmlException as error:
         raise DamagedSketch("the SVG declares a document type or entities; save it as plain SVG", field="file") from error
     except (ParseError, ValueError, LookupError) as error:
