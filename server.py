@@ -35,9 +35,13 @@ from web.schemas import (
     FieldError,
     GuessAnswer,
     HitAnswer,
+    LandmarkAnswer,
+    MapAnswer,
     NewStrokes,
     NewUpload,
     PartAnswer,
+    PlaceAnswer,
+    PlaceQuery,
     Problem,
     ReloadAnswer,
     SearchAnswer,
@@ -116,6 +120,33 @@ def create_app(live: LiveGallery, admin_token: str | None = None) -> Flask:
         found = explain(engine, as_strokes(json.strokes), _id(json.id))
         parts = [PartAnswer(stroke=as_drawing((part.stroke,))[0], change=part.change) for part in found.parts]
         return jsonify(ExplainAnswer(snapshot=engine.snapshot.name, distance=found.distance, parts=parts).model_dump())
+
+    @app.get("/api/map")
+    @api.validate(resp=Answers(HTTP_200=MapAnswer))
+    def gallery_map() -> Response:
+        """A map of the gallery: a place for every class and every sketch, like ones near each other."""
+        engine = live.engine
+        found = live.map(engine)
+        here = [n for n, key in enumerate(found.ids.tolist()) if key in engine]  # not those removed since
+        x, y = found.places[here].round(4).T.tolist()
+        landmarks = zip(found.classes, found.landmarks.round(4).tolist(), strict=True)
+        answer = MapAnswer(
+            snapshot=found.snapshot,
+            classes=[LandmarkAnswer(label=label, x=place[0], y=place[1]) for label, place in landmarks],
+            ids=[str(key) for key in found.ids[here].tolist()],
+            labels=found.labels[here].tolist(),
+            x=x,
+            y=y,
+        )
+        return jsonify(answer.model_dump())
+
+    @app.post("/api/map/place")
+    @api.validate(resp=Answers(HTTP_200=PlaceAnswer, HTTP_413=Problem, HTTP_415=Problem))
+    def place(json: PlaceQuery) -> Response:
+        """Where a drawing stands on the map."""
+        engine = live.engine
+        x, y = live.map(engine).place(engine.embed(as_strokes(json.strokes)))
+        return jsonify(PlaceAnswer(snapshot=engine.snapshot.name, x=x, y=y).model_dump())
 
     @app.get("/api/sketches/<key>")
     @api.validate(resp=Answers(HTTP_200=SketchAnswer, HTTP_404=Problem))

@@ -138,6 +138,11 @@ class SearchEngine:
             raise SearchError(f"an embedding is {EMBEDDING_DIM} finite numbers", field="embedding")
         return self._search(embedding.astype(np.float32), k, classes, frozenset(), {}, self._changed)
 
+    def embed(self, strokes: Strokes) -> npt.NDArray[np.float32]:
+        """The embedding (1024,) of a drawing. Raises SketchError."""
+        encoder = self.snapshot.encoder
+        return encoder.embed(encoder.raster(check_strokes(strokes))[None])[0]
+
     def embedding(self, key: int) -> npt.NDArray[np.float32]:
         """The embedding (1024,) of a sketch of the gallery. Raises UnknownSketch."""
         changed = self._changed

@@ -9,6 +9,7 @@ from pathlib import Path
 from indexer.errors import GalleryError
 from indexer.pointer import current_snapshot
 from search.engine import SearchEngine
+from search.gallery_map import GalleryMap, map_of
 from search.results import DuplicateSketch, UnknownSketch
 from sketches.sketch import Sketch, Strokes
 
@@ -26,6 +27,8 @@ class LiveGallery:
         self._engine = SearchEngine.open(gallery)
         self._writing = threading.Lock()  # one change, or one swap of engines, at a time
         self._loading = threading.Lock()
+        self._mapping = threading.Lock()
+        self._map: GalleryMap | None = None
         self._closed = threading.Event()
         self._complaint = ""
         self._watcher = threading.Thread(target=self._watch, name="gallery-watcher", daemon=True)
@@ -34,6 +37,13 @@ class LiveGallery:
     @property
     def engine(self) -> SearchEngine:
         return self._engine
+
+    def map(self, engine: SearchEngine) -> GalleryMap:
+        """The map of the engine's snapshot, made when it is first asked for."""
+        with self._mapping:
+            if self._map is None or self._map.snapshot != engine.snapshot.name:
+                self._map = map_of(engine)
+            return self._map
 
     def add(self, label: str, strokes: Strokes, key: int | None = None) -> Sketch:
         """Add a drawing, searchable and on the disk once this returns; under a new id unless one is given.

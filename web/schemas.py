@@ -67,6 +67,12 @@ class ExplainQuery(_Input):
     id: Key
 
 
+class PlaceQuery(_Input):
+    """A drawing as strokes, whose place on the map is asked for."""
+
+    strokes: Annotated[list[StrokeRows], Field(min_length=1, max_length=MAX_STROKES), FailFast()]
+
+
 class NewStrokes(_Input):
     """A drawing to add, as strokes."""
 
@@ -134,6 +140,33 @@ class ExplainAnswer(BaseModel):
     snapshot: str
     distance: float
     parts: list[PartAnswer]
+
+
+class LandmarkAnswer(BaseModel):
+    """A class and its place on the map."""
+
+    label: str
+    x: float
+    y: float
+
+
+class MapAnswer(BaseModel):
+    """The map of the gallery, or of a sample of it: places are 0..1; `labels` are indices into `classes`."""
+
+    snapshot: str
+    classes: list[LandmarkAnswer]
+    ids: list[str]
+    labels: list[int]
+    x: list[float]
+    y: list[float]
+
+
+class PlaceAnswer(BaseModel):
+    """A place on the map of this snapshot."""
+
+    snapshot: str
+    x: float
+    y: float
 
 
 class SketchAnswer(BaseModel):

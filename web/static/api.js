@@ -37,6 +37,8 @@ export function curl(query, k, classes) {
 }
 
 export const explain = (strokes, id) => ask("/api/explain", json({ strokes, id }));
+export const getMap = () => ask("/api/map");
+export const placeOnMap = (strokes) => ask("/api/map/place", json({ strokes }));
 export const getSketch = (id) => ask(`/api/sketches/${id}`);
 export const getClasses = () => ask("/api/classes");
 export const thumbnail = (id) => `/api/sketches/${id}.svg`;

@@ -1,9 +1,10 @@
 // The page: what is asked (a drawing, a file, sketches of the gallery) and what is shown.
 
-import { MAX_K, curl, explain, getClasses, getSketch, search } from "./api.js";
+import { MAX_K, curl, explain, getClasses, getMap, getSketch, placeOnMap, search } from "./api.js";
 import { Canvas } from "./canvas.js";
 import { card } from "./card.js";
 import { fromFragment, toFragment } from "./link.js";
+import { GalleryMap } from "./map.js";
 
 // A cat in a hurry, to start from.
 const EXAMPLE = [
@@ -20,12 +21,15 @@ const EXAMPLE = [
   [[164, 230], [168, 176]],
 ];
 const PAGE = 24; // results, and as many more with each "More"
+const AREA = 120; // sketches of an area of the map that are shown
 
 const $ = (id) => document.getElementById(id);
 const [paper, picture, hint, legend, guesses, status, results, classes, more] = [
   ...["paper", "picture", "hint", "legend", "guesses", "status", "results", "classes", "more"].map($),
 ];
 const canvas = new Canvas($("canvas"), (strokes) => ask(strokes.length ? { strokes } : null));
+
+const map = new GalleryMap($("map"), showArea);
 
 let query = null; // { strokes }, { file }, { id } or { like, unlike }
 let count = PAGE;
@@ -79,6 +83,7 @@ async function run() {
     const nearest = found.hits[0] ? `Nearest: ${found.hits[0].label}. ` : "";
     say(`${nearest}${found.hits.length} sketches in ${Math.round(performance.now() - started)} ms.`);
     if (found.seen) tell("What was read of your picture.");
+    mark();
   } catch (error) {
     if (signal.aborted) return;
     show(null);
@@ -95,6 +100,42 @@ function show(found) {
   const likely = (found?.guesses ?? []).filter(({ probability }) => probability >= 0.01);
   guesses.hidden = !likely.length;
   guesses.replaceChildren("Looks like ", ...likely.map(guess));
+}
+
+/** Sketches chosen on the map, in place of results. */
+function showArea(sketches) {
+  running?.abort();
+  show({ hits: sketches.slice(0, AREA) });
+  more.hidden = true;
+  const shown = sketches.length > AREA ? `, the ${AREA} nearest to its middle are shown` : "";
+  say(`${sketches.length} sketches in the area${shown}.`);
+}
+
+/** Put the cross where the query is. */
+async function mark() {
+  if ($("atlas").hidden || !map.data) return;
+  const asked = query;
+  let place = asked?.id ? map.placeOf(asked.id) : null;
+  if (!place && canvas.strokes.length && !asked?.like) place = await placeOnMap(canvas.strokes).catch(() => null);
+  if (asked === query) map.mark(place);
+}
+
+async function toggleMap() {
+  const opening = $("atlas").hidden;
+  $("atlas").hidden = !opening;
+  $("open-map").setAttribute("aria-expanded", opening);
+  if (!opening || map.data) {
+    mark();
+    return;
+  }
+  say("Making the map; the first time this takes some seconds.");
+  try {
+    map.show(await getMap());
+    say("Drag to move the map, scroll or pinch to zoom.");
+    mark();
+  } catch (error) {
+    say(error.message, true);
+  }
 }
 
 function guess({ label, probability }) {
@@ -215,6 +256,13 @@ $("sample").addEventListener("click", () => canvas.load(EXAMPLE));
 $("file").addEventListener("change", (event) => {
   upload(event.target.files[0]);
   event.target.value = ""; // the same file may be chosen again
+});
+$("open-map").addEventListener("click", toggleMap);
+$("map-in").addEventListener("click", () => map.zoom(1.6));
+$("map-out").addEventListener("click", () => map.zoom(1 / 1.6));
+$("map-select").addEventListener("click", () => {
+  map.selecting = !map.selecting;
+  $("map-select").setAttribute("aria-pressed", map.selecting);
 });
 $("copy-link").addEventListener("click", () => copy("link", location.href));
 $("copy-json").addEventListener("click", () => copy("answer as JSON", JSON.stringify(answer, null, 1)));
