@@ -352,3 +352,36 @@ def test_everything_is_reached_by_keyboard(page: Page) -> None:
 def test_the_page_is_small() -> None:
     files = list((Path(__file__).parents[1] / "web" / "static").iterdir())
     assert len(files) >= 6 and sum(file.stat().st_size for file in files) < 100_000
+
+
+def test_the_map_shows_the_gallery_the_query_and_an_area(page: Page) -> None:
+    page.click("#sample")
+    labels(page)
+    with page.expect_response("**/api/map/place", timeout=120_000):
+        page.click("#open-map")
+    expect(page.locator("#map")).to_be_visible()
+    pixels = "document.querySelector('#map').getContext('2d').getImageData(0, 0, 3000, 3000).data"
+    ink = f"{pixels}.filter((value, n) => n % 4 === 3 && value).length"
+    page.wait_for_function(f"{ink} > 2000")
+    before = page.evaluate(ink)
+    page.click("#map-in")
+    assert page.evaluate(ink) != before
+
+    box = page.locator("#map").bounding_box()
+    page.click("#map-select")
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 5, box["y"] + box["height"] - 5)
+    page.mouse.up()
+    expect(page.locator("#status")).to_contain_text("sketches in the area")
+    expect(page.locator("#results li")).to_have_count(120)
+    page.keyboard.press("Shift+Tab")  # the canvas of the map: its keys move it, and show what is in view
+    page.locator("#map").focus()
+    for _ in range(8):
+        page.keyboard.press("+")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelectorAll('#results li').length < 120")
+    stroke(page, (0.1, 0.95), (0.3, 0.95))  # a new drawing, a new answer, a new place
+    assert len(labels(page)) == 24
+    page.click("#open-map")
+    expect(page.locator("#map")).to_be_hidden()

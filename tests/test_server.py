@@ -92,6 +92,8 @@ def test_the_openapi_document_is_valid_and_complete(served: Served) -> None:
         "/api/search",
         "/api/search/examples",
         "/api/explain",
+        "/api/map",
+        "/api/map/place",
         "/api/sketches/{key}",
         "/api/sketches/{key}.svg",
         "/api/sketches/{key}/similar",
