@@ -65,7 +65,11 @@ def draw(points: list[Point], protocol: str, path: Path) -> None:
     axes = figure.subplots()
     for point in points:
         axes.plot(point.ms, point.map, "o", color="#1c7ed6")
-        axes.annotate(point.checkpoint, (point.ms, point.map), xytext=(7, -3), textcoords="offset points")
+        near = [
+            one.map for one in points if one is not point and abs(one.map - point.map) < 0.04 and abs(one.ms - point.ms) < 3
+        ]
+        lift = -3 if not near else 3 if point.map > min(near) else -10  # names beside one another would cover each other
+        axes.annotate(point.checkpoint, (point.ms, point.map), xytext=(7, lift), textcoords="offset points")
     axes.axhline(REPORT_MAP, color="#868e96", linestyle="--", linewidth=1)
     axes.annotate("the 2018 report, skNet", (0.99, REPORT_MAP), xycoords=("axes fraction", "data"), ha="right", va="bottom")
     axes.set(xlabel="milliseconds from strokes to embedding, one thread", ylabel=f"leave-one-out mAP, {protocol}", ylim=(0, 1))
