@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     reporting = commands.add_parser("report", help="a page with everything there is to know of a checkpoint, JSON, markdown")
     _add_subject(reporting)
     reporting.add_argument("--out", type=Path, default=Path("reports/report"), metavar="FOLDER")
-    reporting.add_argument("--robustness", type=int, default=500, metavar="N", help="drawings degraded; 0 leaves it out")
+    reporting.add_argument("--robustness", type=_count, default=500, metavar="N", help="drawings degraded; 0 leaves it out")
 
     comparing = commands.add_parser("compare", help="two checkpoints on the same drawings, query by query")
     comparing.add_argument("checkpoints", nargs=2, metavar="CHECKPOINT", help="A and B: files or shipped names")
@@ -108,11 +108,16 @@ def _add_subject(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusive
     return subject
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+    if not _count(text):
+        raise argparse.ArgumentTypeError("at least 1 is needed")
+    return int(text)
 
 
 def _map(args: argparse.Namespace) -> None:

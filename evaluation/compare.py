@@ -38,6 +38,11 @@ def write_comparison(encoders: tuple[Encoder, Encoder], sketches: SketchSet, pro
         ],
         "difference": asdict(paired_difference(a.average_precisions, b.average_precisions, seed)),
         "per_class": _per_class(a, b, seed),
+        "per_query": {
+            "id": [str(key) for key in sketches.ids.tolist()],
+            "class": [sketches.label(row) for row in range(len(sketches))],
+            **{side: [_rounded(value) for value in one.average_precisions.tolist()] for side, one in (("a", a), ("b", b))},
+        },
         "provenance": {"protocol": protocol, "drawings_ids_sha256": ids_sha256(sketches.ids), **provenance(seed)},
     }
     curves = {name: precision_recall(side.ranking.ranks, side.ranking.starts) for name, side in zip(names, (a, b), strict=True)}
@@ -73,6 +78,11 @@ def _side(name: str, encoder: Encoder, subject: Subject, result: LeaveOneOut, mi
         "embedding_ms": milliseconds,
         "megabytes": round(encoder.path.stat().st_size / 1e6, 2),
     }
+
+
+def _rounded(value: float) -> float | None:
+    """JSON has no NaN, which a lone query's AP is."""
+    return round(value, 6) if np.isfinite(value) else None
 
 
 def _per_class(a: LeaveOneOut, b: LeaveOneOut, seed: int) -> list[dict[str, Any]]:

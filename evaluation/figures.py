@@ -78,7 +78,7 @@ def embedding_map(
     """t-SNE (van der Maaten and Hinton 2008) of a sample of embeddings (N, D), the name of each class at its median."""
     rows = np.sort(np.random.default_rng(seed).permutation(len(labels))[:MAP_DRAWINGS])
     fewer = PCA(min(50, len(rows), embeddings.shape[1]), random_state=seed).fit_transform(embeddings[rows])
-    perplexity = min(30.0, max(2.0, (len(rows) - 1) / 3))
+    perplexity = min(30.0, (len(rows) - 1) / 3)
     places = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(fewer)  # (n, 2)
     figure = Figure(figsize=(10, 10), layout="constrained")
     axes = figure.subplots()

@@ -13,6 +13,7 @@ from evaluation.leave_one_out import leave_one_out
 from evaluation.report import mean_probabilities, nearest_rows
 from evaluation.robustness import STUDIES, Study, first_part
 from evaluation.subject import Drawn, of_gallery
+from indexer.build import build
 from indexer.exact import exact_neighbours
 from nets.checkpoint import find_checkpoint
 from nets.encoder import Encoder
@@ -141,6 +142,9 @@ def test_a_checkpoint_compared_with_itself_and_with_a_broken_one(
     # The broken one embeds every drawing alike: its value is only a matter of ids, and the bounds say so.
     low, high = measured["checkpoints"][1]["retrieval"]["map_tie_bounds"]
     assert low < sides[1] < high == 1.0
+    queries = measured["per_query"]
+    assert len(queries["id"]) == len(queries["class"]) == 36
+    assert np.mean(queries["b"]) - np.mean(queries["a"]) == pytest.approx(worse["mean"], abs=1e-5)
     changes = [row["difference"] for row in measured["per_class"]]
     assert changes == sorted(changes, reverse=True) and len(changes) == 4
     page = (out / "compare.html").read_text()
@@ -155,3 +159,29 @@ def test_where_nothing_can_be_written_is_one_line_and_exit_2(
     assert main(["report", "--gallery", str(gallery), "--out", out, "--robustness", "0"]) == 2
     assert "--out" in capsys.readouterr().err.splitlines()[-1]
     assert main(["report", "--gallery", str(tmp_path / "nowhere")]) == 2
+
+
+def test_a_report_on_few_drawings_of_classes_the_net_does_not_know(
+    tmp_path: Path, doodles: SketchSet, encoder: Encoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = SketchSet(doodles.ids[:16], doodles.labels[:16], ("thing one", "thing two"), *_arrays(doodles, 16))
+    build(tmp_path / "g", strange, encoder, {})
+    command = ["report", "--gallery", str(tmp_path / "g"), "--out", str(tmp_path / "out"), "--robustness", "8"]
+    assert main(command) == 0
+    measured = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert measured["classifier"] == {} and measured["per_class"][0]["accuracy"] is None
+    assert measured["robustness"]["rotation"][0]["accuracy"] is None and measured["confused_by_classifier"] == []
+    assert "accuracy of the classifier" not in (tmp_path / "out" / "report.html").read_text()
+
+
+def _arrays(sketches: SketchSet, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    strokes = sketches.sketch_starts[count]
+    points = sketches.stroke_starts[strokes]
+    return sketches.points[:points], sketches.stroke_starts[: strokes + 1], sketches.sketch_starts[: count + 1]
+
+
+@pytest.mark.parametrize("words", [["--queries", "0"], ["--queries", "-3"], ["--queries", "x"]])
+def test_counts_that_are_none_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["map", "--data", "somewhere", *words])
+    assert refused.value.code == 2 and "--queries" in capsys.readouterr().err
