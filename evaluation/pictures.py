@@ -31,6 +31,7 @@ class Sheet:
     shadow     how much darker a soft-edged half of the picture is
     blur       standard deviation, in pixels
     noise      standard deviation of a pixel
+    desk       how much of each side is a darker desk around the paper
     inverted   white on black
     clear      no paper: transparent where there is no ink
     jpeg       quality; PNG without
@@ -48,6 +49,7 @@ class Sheet:
     shadow: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
+    desk: float = 0.0
     inverted: bool = False
     clear: bool = False
     jpeg: int | None = None
@@ -71,10 +73,12 @@ SHEETS: dict[str, tuple[Sheet, ...]] = {
     "noise": tuple(replace(CLEAN, noise=noise) for noise in (0.03, 0.08, 0.15)),
     "tilt": tuple(replace(CLEAN, tilt=tilt) for tilt in (0.05, 0.1)),
     "rotation": tuple(replace(CLEAN, turn=turn) for turn in (5, 10, 15)),
+    "desk": tuple(replace(CLEAN, fill=0.5, desk=desk) for desk in (0.04, 0.12)),
     "far away": tuple(replace(CLEAN, size=1000, fill=fill) for fill in (0.4, 0.2)),
     "phone photo": (
         Sheet(1600, 0.6, 11, 0.25, 5, 0.04, "", 0.02, 0.35, 0.25, 1.5, 0.03, jpeg=75),
         Sheet(1600, 0.6, 11, 0.25, 5, 0.04, "lines", 0.02, 0.35, 0.25, 1.5, 0.03, jpeg=75),
+        Sheet(1600, 0.5, 11, 0.25, 5, 0.04, "", 0.02, 0.35, 0.25, 1.5, 0.03, desk=0.1, jpeg=75),
     ),
 }
 
@@ -86,7 +90,7 @@ def as_picture(strokes: Strokes, sheet: Sheet, rng: Random) -> bytes:
         return _encoded(_clear(ink, 1.0 if sheet.inverted else 0.0), None)
     paper = _ruled(np.ones((sheet.size, sheet.size)), sheet, rng)
     picture = paper * (1 - ink) + sheet.ink * ink
-    for effect in (_textured, _lit, _shadowed, _blurred, _noisy):
+    for effect in (_textured, _on_desk, _lit, _shadowed, _blurred, _noisy):
         picture = effect(picture, sheet, rng)
     if sheet.inverted:
         picture = 1 - picture
@@ -131,6 +135,18 @@ def _textured(picture: Picture, sheet: Sheet, rng: Random) -> Picture:
         return picture
     grain = cv2.GaussianBlur(rng.normal(size=picture.shape), (0, 0), 2.0)
     return picture + sheet.texture * grain / grain.std()
+
+
+def _on_desk(picture: Picture, sheet: Sheet, rng: Random) -> Picture:
+    """The paper as a quadrilateral on something darker."""
+    if not sheet.desk:
+        return picture
+    corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * (1 - 2 * sheet.desk) + sheet.desk
+    moved = (corners + rng.uniform(-0.4, 0.4, (4, 2)) * sheet.desk) * sheet.size
+    inside = np.zeros(picture.shape, np.uint8)
+    cv2.fillConvexPoly(inside, np.rint(moved).astype(np.int32), 255, cv2.LINE_AA)
+    wood = rng.uniform(0.15, 0.45) + 0.03 * cv2.GaussianBlur(rng.normal(size=picture.shape), (0, 0), 3.0)
+    return picture * (inside / 255) + wood * (1 - inside / 255)
 
 
 def _lit(picture: Picture, sheet: Sheet, rng: Random) -> Picture:

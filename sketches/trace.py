@@ -11,6 +11,7 @@ import numpy.typing as npt
 from skimage.morphology import skeletonize
 
 from sketches.errors import PictureError
+from sketches.paper import without_desk
 from sketches.picture import Grey
 from sketches.skeleton import follow
 from sketches.sketch import Strokes
@@ -29,6 +30,7 @@ def trace(picture: Grey) -> Strokes:
 
 def _ink(picture: Grey) -> npt.NDArray[np.uint8]:
     """255 where there is ink, 0 on paper."""
+    picture = without_desk(picture)
     border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     if np.median(border) < 128:
         picture = ~picture
