@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from evaluation.robustness import first_part
 from sketches.sketch import Strokes
 
 Picture = npt.NDArray[np.float64]  # (height, width), 0 black .. 1 white
@@ -32,6 +33,7 @@ class Sheet:
     blur       standard deviation, in pixels
     noise      standard deviation of a pixel
     desk       how much of each side is a darker desk around the paper
+    part       the first share of the ink that is drawn
     inverted   white on black
     clear      no paper: transparent where there is no ink
     jpeg       quality; PNG without
@@ -50,6 +52,7 @@ class Sheet:
     blur: float = 0.0
     noise: float = 0.0
     desk: float = 0.0
+    part: float = 1.0
     inverted: bool = False
     clear: bool = False
     jpeg: int | None = None
@@ -75,6 +78,7 @@ SHEETS: dict[str, tuple[Sheet, ...]] = {
     "rotation": tuple(replace(CLEAN, turn=turn) for turn in (5, 10, 15)),
     "desk": tuple(replace(CLEAN, fill=0.5, desk=desk) for desk in (0.04, 0.12)),
     "far away": tuple(replace(CLEAN, size=1000, fill=fill) for fill in (0.4, 0.2)),
+    "unfinished": tuple(replace(CLEAN, part=part) for part in (0.9, 0.75)),
     "phone photo": (
         Sheet(1600, 0.6, 11, 0.25, 5, 0.04, "", 0.02, 0.35, 0.25, 1.5, 0.03, jpeg=75),
         Sheet(1600, 0.6, 11, 0.25, 5, 0.04, "lines", 0.02, 0.35, 0.25, 1.5, 0.03, jpeg=75),
@@ -85,7 +89,7 @@ SHEETS: dict[str, tuple[Sheet, ...]] = {
 
 def as_picture(strokes: Strokes, sheet: Sheet, rng: Random) -> bytes:
     """The file, PNG or JPEG."""
-    ink = _inked(strokes, sheet, rng)  # 0..1
+    ink = _inked(first_part(strokes, sheet.part), sheet, rng)  # 0..1
     if sheet.clear:
         return _encoded(_clear(ink, 1.0 if sheet.inverted else 0.0), None)
     paper = _ruled(np.ones((sheet.size, sheet.size)), sheet, rng)

@@ -30,8 +30,8 @@ def test_every_kind_is_read_back_as_about_the_drawing(kind: str, sheet: Sheet) -
     spec = RasterSpec(size=32, padding=3, line_width=4)
     ours, original = (rasterise(strokes, spec) / 255.0 for strokes in (read, HOUSE))
     overlap = np.minimum(ours, original).sum() / np.maximum(ours, original).sum()
-    turned = sheet.turn or sheet.tilt
-    assert overlap > (0.45 if turned else 0.75), kind
+    other = sheet.turn or sheet.tilt or sheet.part < 1
+    assert overlap > (0.45 if other else 0.75), kind
 
 
 def test_a_picture_is_as_its_sheet_says() -> None:
