@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from evaluation import figures
 from evaluation.latency import embedding_ms
@@ -27,6 +28,7 @@ def write_comparison(encoders: tuple[Encoder, Encoder], sketches: SketchSet, pro
 
     Raises EvaluationError, OSError.
     """
+    out.mkdir(parents=True, exist_ok=True)  # before minutes of work that nothing would be left of
     subjects = [of_drawings(encoder, sketches) for encoder in encoders]
     a, b = (leave_one_out(each.embeddings, each.labels, each.ids, each.classes) for each in subjects)
     names, milliseconds = _names(encoders), embedding_ms(encoders, sketches)
@@ -49,15 +51,15 @@ def write_comparison(encoders: tuple[Encoder, Encoder], sketches: SketchSet, pro
     change = np.nan_to_num(b.average_precisions - a.average_precisions)
     order = np.argsort(change)
     won, lost = order[::-1][:TOLD], order[:TOLD]
+    nearest = [nearest_rows(subject.embeddings, SHOWN) for subject in subjects]
     page = PAGES.get_template("compare.html").render(
         measured,
         names=names,
         precision_recall=figures.precision_recall_curve(curves),
         histogram=figures.ap_histogram({names[0]: a.measured, names[1]: b.measured}),
-        won=_answers(won[change[won] > 0].tolist(), sketches, subjects, (a, b)),
-        lost=_answers(lost[change[lost] < 0].tolist(), sketches, subjects, (a, b)),
+        won=_answers(won[change[won] > 0].tolist(), sketches, nearest, (a, b)),
+        lost=_answers(lost[change[lost] < 0].tolist(), sketches, nearest, (a, b)),
     )
-    out.mkdir(parents=True, exist_ok=True)
     (out / "compare.json").write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
     (out / "compare.html").write_text(page, "utf-8")
     return out / "compare.html"
@@ -100,11 +102,10 @@ def _per_class(a: LeaveOneOut, b: LeaveOneOut, seed: int) -> list[dict[str, Any]
 def _answers(
     queries: Sequence[int],
     sketches: SketchSet,
-    subjects: Sequence[Subject],
+    nearest: Sequence[npt.NDArray[np.int64]],
     results: Sequence[LeaveOneOut],
 ) -> list[list[Thumbnail]]:
     """For each query a row of what A returns, and below it one of what B returns."""
-    nearest = [nearest_rows(subject.embeddings, SHOWN) for subject in subjects]
     return [
         answer_row(sketches, query, rows[query], f"in {side}: AP {result.average_precisions[query]:.3f}")
         for query in queries

@@ -38,6 +38,7 @@ def write_report(
 
     Every figure of the page is in the JSON. Raises EvaluationError, OSError.
     """
+    out.mkdir(parents=True, exist_ok=True)  # before minutes of work that nothing would be left of
     result = leave_one_out(subject.embeddings, subject.labels, subject.ids, subject.classes)
     nearest = nearest_rows(subject.embeddings, SHOWN)
     points = robustness(subject, drawn, robustness_queries, seed) if robustness_queries else {}
@@ -83,7 +84,6 @@ def write_report(
             for row in np.argsort(result.average_precisions)[:SHOWN].tolist()
         ],
     )
-    out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(measured, indent=1) + "\n", "utf-8")
     (out / "report.md").write_text(markdown(measured), "utf-8")
     (out / "report.html").write_text(page, "utf-8")
