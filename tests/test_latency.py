@@ -14,7 +14,7 @@ from sketches.sketch_set import SketchSet
 
 def test_the_command_measures_alone_together_and_over_http(gallery: Path, capsys: pytest.CaptureFixture[str]) -> None:
     threads = torch.get_num_threads()
-    assert main(["latency", "--gallery", str(gallery), "--queries", "40"]) == 0
+    assert main(["latency", "--gallery", str(gallery), "--queries", "12"]) == 0
     assert torch.get_num_threads() == threads
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     for kind in ("strokes", "svg", "png"):
