@@ -17,7 +17,7 @@ from evaluation.metrics import RECALL_LEVELS, Floats
 from evaluation.robustness import STUDIES, Point
 
 COLOURS = ("#1c7ed6", "#e8590c", "#2b8a3e", "#ae3ec9")
-MAP_DRAWINGS = 2_500  # of the 2-D map: t-SNE of many more takes minutes
+MAP_DRAWINGS = 2_500  # of the 2-D map: a sample, since t-SNE of all takes long
 
 
 def precision_recall_curve(curves: Mapping[str, Floats]) -> str:

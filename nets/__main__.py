@@ -17,7 +17,6 @@ from nets.encoder import Encoder
 from nets.recipe import RECIPES
 from nets.registry import NETS
 from nets.train import Run, TrainingError, train
-from nets.transfer import TransferError
 from sketches.errors import SketchError
 from sketches.selection import add_selection, selected
 
@@ -60,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         result = _train(args) if args.command == "train" else _evaluate(args)
-    except (SketchError, CheckpointError, TrainingError, TransferError, ValueError) as error:
+    except (SketchError, CheckpointError, ValueError) as error:
         print(f"nets: {error}", file=sys.stderr)
         return 2
     print(json.dumps(result))

@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 import torch
 import waitress
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from waitress import wasyncore
 
 from indexer.build import build
@@ -98,6 +98,19 @@ def served(gallery: Path) -> Iterator[Served]:
     """The real application behind the real server, on a free port of loopback; nobody can change its gallery."""
     with serving(gallery) as served:
         yield served
+
+
+@pytest.fixture
+def page(browser: Browser, served: Served) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    trouble: list[str] = []
+    page.on("pageerror", lambda error: trouble.append(str(error)))
+    page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
+    page.goto(served.url)
+    expect(page.locator("#about")).to_contain_text("688")
+    yield page
+    page.close()
+    assert [words for words in trouble if "422" not in words] == []
 
 
 @contextmanager

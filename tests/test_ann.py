@@ -90,5 +90,5 @@ def test_the_command_draws_and_prints_the_sweep(gallery: Path, tmp_path: Path, c
     lines = capsys.readouterr().out.splitlines()
     result = json.loads(lines[-1])
     assert result["served"] == "Flat" and result["drawings"] == 688 and len(lines) == len(result["settings"]) + 2
-    assert "FAISS HNSW32" in figure.read_text() or figure.stat().st_size > 5_000
+    assert figure.read_text().count('<g id="line2d_') > len({one["index"] for one in result["settings"]})  # a line for each
     assert main(["ann", "--gallery", str(tmp_path / "nowhere")]) == 2
