@@ -14,6 +14,7 @@ import torch
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
 from nets.encoder import Encoder
+from nets.imagenet import imagenet_weights
 from nets.recipe import RECIPES
 from nets.registry import NETS
 from nets.train import Run, TrainingError, train
@@ -32,7 +33,9 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson files or pictures")
     add_selection(training)
     training.add_argument(
-        "--init", metavar="CHECKPOINT", help="start from the weights of a file or a shipped name, where they fit"
+        "--init",
+        metavar="CHECKPOINT",
+        help="start from the weights of a file or a shipped name, where they fit, or from those of ImageNet (imagenet)",
     )
     training.add_argument("--size", type=int, help="raster size in pixels (default: the recipe's)")
     training.add_argument("--epochs", type=int, help="default: the recipe's")
@@ -90,10 +93,16 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         device=args.device,
         precision=_precision(args.precision, args.device),
         workers=args.workers,
-        init=find_checkpoint(args.init) if args.init else None,
+        init=_init(args.init),
     )
     config = train(run, selected(args, "train"), args.out)
     return {"checkpoint": str(args.out), **{k: v for k, v in config.training.items() if k not in ("recipe", "history")}}
+
+
+def _init(asked: str | None) -> Path | None:
+    if asked == "imagenet":
+        return imagenet_weights()
+    return find_checkpoint(asked) if asked else None
 
 
 def _precision(asked: str, device: str) -> str:

@@ -46,6 +46,9 @@ class Recipe:
 
 BEST = Recipe("best")
 
+# For a net that starts from weights which know something already (--init): smaller steps, fewer epochs, larger rasters.
+TUNE = Recipe("tune", raster=RasterSpec(size=96, padding=4.5, line_width=4.05), epochs=8, learning_rate=1e-3)
+
 # The 2018 ConvSketch report: Adam 1e-4, 10,000 iterations of batch 10, mean image subtracted, no augmentation.
 REPORT = Recipe(
     "report",
@@ -62,7 +65,7 @@ REPORT = Recipe(
     subtract_mean=True,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (BEST, REPORT)}
+RECIPES = {recipe.name: recipe for recipe in (BEST, TUNE, REPORT)}
 
 
 def initialise_as_report(net: nn.Module) -> None:

@@ -2,14 +2,16 @@
 
 from torch import nn
 
+from nets.efficientnet import EfficientNet
 from nets.sknet import SkNet
 from nets.skresnet import SkResNet
 from nets.trazonet import TrazoNet
 
-NETS: dict[str, type[SkNet] | type[SkResNet] | type[TrazoNet]] = {
+NETS: dict[str, type[SkNet] | type[SkResNet] | type[TrazoNet] | type[EfficientNet]] = {
     "sknet": SkNet,
     "skresnet": SkResNet,
     "trazonet": TrazoNet,
+    "efficientnet": EfficientNet,
 }
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -19,19 +20,24 @@ from tqdm import tqdm
 from nets.batches import TrainingRasters, epoch_batches
 from nets.checkpoint import CheckpointConfig, checkpoint_name, save_checkpoint, sha256_of
 from nets.curves import draw_curves
+from nets.encoder import batches
 from nets.epoch import epoch_rows
+from nets.imagenet import start_from_imagenet
 from nets.learner import Learner
+from nets.posterior import PosteriorNet
 from nets.raster_cache import cached_rasters
 from nets.recipe import Recipe, initialise_as_report
 from nets.registry import build_net
 from nets.transfer import start_from
 from sketches.errors import DatasetError
 from sketches.protocol import split
+from sketches.raster import rasterise
 from sketches.sketch_set import SketchSet
 
 log = logging.getLogger(__name__)
 
 SAVE_EVERY = 120.0  # seconds of work that a kill may cost
+FITTED_PER_CLASS = 30
 
 
 class TrainingError(ValueError):
@@ -95,8 +101,8 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
         while progress.step < steps and progress.epoch - progress.best_epoch < recipe.patience:
             rows = epoch_rows(training.labels, run.seed, progress.epoch, recipe.per_class, progress.class_accuracy)
             clock = time.monotonic()
-            batches = epoch_batches(rasters, progress.epoch, rows, recipe.batch_size, progress.step_in_epoch, run.workers)
-            for batch in islice(batches, steps - progress.step):
+            drawn = epoch_batches(rasters, progress.epoch, rows, recipe.batch_size, progress.step_in_epoch, run.workers)
+            for batch in islice(drawn, steps - progress.step):
                 learner.step(*batch)
                 bar.update()
                 progress.step += 1
@@ -108,7 +114,7 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
 
     metrics = {"validation_accuracy": progress.best_accuracy} if validation else {}
     config = CheckpointConfig(run.net, sketches.classes, recipe.raster, _record(run, training, progress), metrics)
-    save_checkpoint(out, config, progress.best_weights)
+    save_checkpoint(out, config, _finished(run, training, progress.best_weights))
     draw_curves(progress.history, run.work / f"{out.stem}.curves.png")
     state.path.unlink(missing_ok=True)
     return config
@@ -148,9 +154,30 @@ def _fresh_net(run: Run, training: SketchSet) -> nn.Module:
             raise TrainingError(f"{run.net} has no mean image to subtract: train it with --recipe best")
         mean = np.mean(cached_rasters(training, recipe.raster, run.work), axis=0, dtype=np.float64) / 255  # (size, size)
         mean_image.copy_(torch.from_numpy(mean))
-    if run.init:
+    if run.init and run.init.suffix == ".pth":
+        start_from_imagenet(net, run.init)
+    elif run.init:
         start_from(net, training.classes, run.init)
     return net
+
+
+def _finished(run: Run, training: SketchSet, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The trained weights, with what our own nets fit on plain drawings when training is over."""
+    net = build_net(run.net, len(training.classes), run.recipe.raster.size)
+    net.load_state_dict(weights)
+    if not isinstance(net, PosteriorNet):
+        return weights
+    rows = np.concatenate([np.flatnonzero(training.labels == n)[:FITTED_PER_CLASS] for n in range(len(training.classes))])
+    net.eval().to(run.device)
+    with torch.inference_mode():
+        net.finish(_pixels(training.select(rows), run), training.labels[rows])
+    return net.state_dict()
+
+
+def _pixels(sketches: SketchSet, run: Run) -> Iterator[Tensor]:
+    for rows in batches(len(sketches), "fitting"):
+        rasters = np.stack([rasterise(sketches.strokes(row), run.recipe.raster) for row in rows])
+        yield torch.from_numpy(rasters).to(run.device).unsqueeze(1).float() / 255
 
 
 class _State:

@@ -2,9 +2,15 @@
 
 import pytest
 import torch
+from efficientnet_lite_pytorch import EfficientNet as Theirs
+from efficientnet_lite_pytorch.utils import get_model_params
 from torch import nn
 
+from nets.depthwise import DepthwiseConv
+from nets.efficientnet import EfficientNet
 from nets.exits import EMBEDDING_DIM
+from nets.imagenet import ImageNetError, imagenet_weights, start_from_imagenet
+from nets.posterior import PosteriorNet
 from nets.recipe import initialise_as_report
 from nets.registry import NETS, build_net
 from nets.trazonet import TrazoNet
@@ -79,19 +85,55 @@ def test_two_exits_at_any_size(name: str, size: int) -> None:
     assert exits.embedding.dtype == torch.float32 and torch.isfinite(exits.embedding).all()
 
 
-def test_trazonets_embedding_is_posterior_and_features_each_of_its_share() -> None:
-    net = TrazoNet(10).eval()
+@pytest.mark.parametrize("kind", [TrazoNet, EfficientNet])
+def test_our_nets_embedding_is_posterior_and_looks_each_of_its_share(kind: type[PosteriorNet]) -> None:
+    net = kind(10).eval()
     exits = net(torch.rand(5, 1, 64, 64))
-    posterior, features = exits.embedding[:, :10], exits.embedding[:, 10:]
+    posterior, looks = exits.embedding[:, :10], exits.embedding[:, 10:]
     share = float(net.posterior_share)
     torch.testing.assert_close(posterior.square().sum(1), torch.full((5,), share))
-    torch.testing.assert_close(features.square().sum(1), torch.full((5,), 1 - share))
+    torch.testing.assert_close(looks.square().sum(1), torch.full((5,), 1 - share))
     assert torch.equal(posterior.argmax(1), exits.logits.argmax(1))
 
 
-def test_trazonet_answers_a_drawing_and_its_mirror_image_alike() -> None:
-    net, x = TrazoNet(10).eval(), torch.rand(5, 1, 64, 64)
+@pytest.mark.parametrize("kind", [TrazoNet, EfficientNet])
+def test_our_nets_answer_a_drawing_and_its_mirror_image_alike(kind: type[PosteriorNet]) -> None:
+    net, x = kind(10).eval(), torch.rand(5, 1, 64, 64)
     torch.testing.assert_close(net(x).embedding, net(x.flip(3)).embedding)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("side", [3, 6, 11])
+def test_a_depthwise_gradient_is_the_one_torch_finds(kernel: int, stride: int, side: int) -> None:
+    conv = DepthwiseConv(4, kernel, stride).double()
+    x = torch.randn(3, 4, side, side, dtype=torch.float64, requires_grad=True)
+    ours, theirs = conv(x), nn.Conv2d.forward(conv, x)
+    torch.testing.assert_close(ours, theirs)
+    direction = torch.randn_like(ours)
+    gradients = (torch.autograd.grad(y, (x, conv.weight), direction) for y in (ours, theirs))
+    for mine, others in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, others)
+
+
+def test_efficientnet_is_the_one_that_others_wrote_with_its_weights() -> None:
+    """At 65x65 every stride meets an odd side, where our padding and TensorFlow's, which they follow, are the same."""
+    blocks, settings = get_model_params("efficientnet-lite0", {"image_size": 65})
+    theirs = Theirs(blocks, settings).eval()
+    theirs.load_state_dict(torch.load(imagenet_weights(), weights_only=True))
+    ours = EfficientNet(5).eval()
+    start_from_imagenet(ours, imagenet_weights())
+    x = torch.rand(2, 1, 65, 65)
+    with torch.inference_mode():
+        maps = ours.stem(x)
+        for stage in ours.stages:
+            maps = stage(maps)
+        torch.testing.assert_close(ours.head(maps), theirs.extract_features(x.expand(-1, 3, -1, -1)), atol=1e-4, rtol=1e-4)
+
+
+def test_imagenets_weights_fit_no_other_net() -> None:
+    with pytest.raises(ImageNetError, match="--net efficientnet alone"):
+        start_from_imagenet(TrazoNet(5), imagenet_weights())
 
 
 def test_the_mean_image_is_subtracted() -> None:
@@ -113,9 +155,11 @@ def test_the_reports_initial_weights() -> None:
 
 
 def test_what_cannot_be_built_says_why() -> None:
-    with pytest.raises(ValueError, match="choose one of sknet, skresnet, trazonet"):
+    with pytest.raises(ValueError, match="choose one of sknet, skresnet, trazonet, efficientnet"):
         build_net("resnet50", 10, 64)
     with pytest.raises(ValueError, match="multiple of 16"):
         build_net("sknet", 10, 100)
     with pytest.raises(ValueError, match="at most 768"):
         build_net("trazonet", 800, 64)
+    with pytest.raises(ValueError, match="at most 512"):
+        build_net("efficientnet", 600, 64)

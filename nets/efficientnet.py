@@ -1,0 +1,100 @@
+"""EfficientNet-Lite0, with Trazo's embedding: the net to search with.
+
+EfficientNet (Tan and Le 2019) without squeeze-and-excitation and with ReLU6, as Google published it for phones (2020).
+Training may start from weights that were trained on the photographs of ImageNet: nets/imagenet.py.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nets.depthwise import DepthwiseConv
+from nets.looks import fit_looks
+from nets.posterior import Description, PosteriorNet
+
+# blocks, kernel, stride of the first block, expansion, channels
+STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+STEM, HEAD, FEATURES, LOOKS = 32, 1280, 512, 512
+GRID = 3  # side of the maps after the last two stages, at 96x96
+PARTS = STAGES[-2][-1] * GRID**2 + STAGES[-1][-1]
+
+
+class Block(nn.Module):
+    """Inverted residual: 1x1 to more channels, depthwise, 1x1 to fewer; the input is added where the shapes agree."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        self.convs = nn.Sequential(
+            *(_pointwise(inputs, wide) if expansion > 1 else ()),
+            *(DepthwiseConv(wide, kernel, stride), _norm(wide), nn.ReLU6(inplace=True)),
+            *(nn.Conv2d(wide, outputs, 1, bias=False), _norm(outputs)),
+        )
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.convs(x)
+        return x + y if self.residual else y
+
+
+class EfficientNet(PosteriorNet):
+    """Features for the classes come from the last layer; looks from the last two stages, which know less of the classes.
+
+    Serves up to 512 classes. Pooling is global but for a grid of 3x3 in the looks, so any raster size fits.
+    """
+
+    def __init__(self, classes: int, size: int = 96) -> None:
+        super().__init__(classes, FEATURES, LOOKS)
+        self.stem = nn.Sequential(nn.Conv2d(1, STEM, 3, stride=2, padding=1, bias=False), _norm(STEM), nn.ReLU6(inplace=True))
+        self.stages = nn.ModuleList()
+        inputs = STEM
+        for blocks, kernel, stride, expansion, outputs in STAGES:
+            first = Block(inputs, outputs, kernel, stride, expansion)
+            rest = (Block(outputs, outputs, kernel, 1, expansion) for _ in range(blocks - 1))
+            self.stages.append(nn.Sequential(first, *rest))
+            inputs = outputs
+        self.head = nn.Sequential(*_pointwise(inputs, HEAD))
+        self.features = nn.Sequential(nn.Linear(HEAD, FEATURES, bias=False), nn.BatchNorm1d(FEATURES))
+        self.looks = nn.Linear(PARTS, LOOKS).requires_grad_(False)  # fitted when training is over
+
+    def describe(self, x: Tensor) -> Description:
+        features, parts = self._features_and_parts(x)
+        return Description(features, F.normalize(self.looks(parts)))
+
+    def finish(self, rasters: Iterable[Tensor], labels: npt.NDArray[np.int64]) -> None:
+        parts = [(self._features_and_parts(x)[1] + self._features_and_parts(x.flip(3))[1]) / 2 for x in rasters]
+        weight, bias = fit_looks(torch.cat(parts).cpu().numpy(), labels, LOOKS)
+        self.looks.weight.copy_(torch.from_numpy(weight))
+        self.looks.bias.copy_(torch.from_numpy(bias))
+
+    def _features_and_parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (N, 512) and parts (N, 2048) = where the last stage but one saw what, and what the last one saw."""
+        *stages, one_but_last, last = self.stages
+        maps = self.stem(x)
+        for stage in stages:
+            maps = stage(maps)
+        where = one_but_last(maps)
+        what = last(where)
+        features = self.features(self.head(what).mean((2, 3)))
+        parts = F.adaptive_avg_pool2d(where.float(), GRID).flatten(1), what.float().mean((2, 3))
+        return F.normalize(features.float()), torch.cat([F.normalize(part) for part in parts], dim=1)
+
+
+def _pointwise(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(inputs, outputs, 1, bias=False), _norm(outputs), nn.ReLU6(inplace=True)
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3)
