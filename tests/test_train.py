@@ -15,12 +15,15 @@ from nets.__main__ import main
 from nets.augment import augmented
 from nets.batches import TrainingRasters, epoch_batches
 from nets.checkpoint import load_checkpoint
+from nets.encoder import Encoder
 from nets.epoch import epoch_rows
 from nets.learner import Learner
 from nets.raster_cache import cached_rasters
 from nets.recipe import BEST, REPORT
 from nets.registry import build_net
 from sketches.doodles import write_doodles
+from sketches.folder import read_folder
+from sketches.protocol import split
 from sketches.raster import RasterSpec, rasterise
 from sketches.sketch_set import SketchSet
 
@@ -74,6 +77,25 @@ def test_a_run_can_start_from_a_checkpoint(data: Path, tmp_path: Path, capsys: p
     assert load_checkpoint(third)[0].classes == ("sun", "cat")
     assert main(command(data, tmp_path / "sknet.x.safetensors", "--net", "sknet", "--init", str(first))) == 2
     assert "same architecture" in capsys.readouterr().err
+
+
+def test_efficientnet_starts_from_imagenet_and_fits_its_looks(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "efficientnet.doodles.safetensors"
+    options = ("--net", "efficientnet", "--recipe", "tune", "--init", "imagenet", "--size", "32", "--batch-size", "32")
+    assert main(command(data, out, *options, "--epochs", "4")) == 0
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert record["init"]["checkpoint"] == "efficientnet-lite0-57934424.pth"
+    encoder = Encoder(out)
+    drawings, _ = split(read_folder(data))
+    embeddings, logits = encoder.encode(drawings)
+    assert (logits.argmax(axis=1) == drawings.class_indices(encoder.config.classes)).mean() > 0.7
+    looks = embeddings[:, len(CLASSES) :]
+    length = np.linalg.norm(looks, axis=1).mean()
+    assert np.linalg.norm(looks.mean(axis=0)) < 0.2 * length  # around what was the mean of the training drawings
+    assert main(command(data, tmp_path / "trazonet.x.safetensors", "--init", "imagenet")) == 2
+    assert "efficientnet alone" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("net", ["sknet", "skresnet"])
