@@ -15,6 +15,7 @@ from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
 from nets.encoder import Encoder
 from nets.imagenet import imagenet_weights
+from nets.memory import keep_memory
 from nets.recipe import RECIPES
 from nets.registry import NETS
 from nets.train import Run, TrainingError, train
@@ -84,6 +85,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
             recipe,
             raster=replace(raster, size=args.size, padding=raster.padding * zoom, line_width=raster.line_width * zoom),
         )
+    keep_memory()
     run = Run(
         net=args.net,
         recipe=recipe,

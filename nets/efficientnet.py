@@ -26,7 +26,7 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-STEM, HEAD, FEATURES, LOOKS = 32, 1280, 512, 512
+STEM, HEAD, FEATURES, LOOKS = 32, 1280, 512, 256
 GRID = 3  # side of the maps after the last two stages, at 96x96
 PARTS = STAGES[-2][-1] * GRID**2 + STAGES[-1][-1]
 
@@ -52,7 +52,7 @@ class Block(nn.Module):
 class EfficientNet(PosteriorNet):
     """Features for the classes come from the last layer; looks from the last two stages, which know less of the classes.
 
-    Serves up to 512 classes. Pooling is global but for a grid of 3x3 in the looks, so any raster size fits.
+    Serves up to 768 classes. Pooling is global but for a grid of 3x3 in the looks, so any raster size fits.
     """
 
     def __init__(self, classes: int, size: int = 96) -> None:

@@ -161,5 +161,5 @@ def test_what_cannot_be_built_says_why() -> None:
         build_net("sknet", 10, 100)
     with pytest.raises(ValueError, match="at most 768"):
         build_net("trazonet", 800, 64)
-    with pytest.raises(ValueError, match="at most 512"):
-        build_net("efficientnet", 600, 64)
+    with pytest.raises(ValueError, match="at most 768"):
+        build_net("efficientnet", 800, 64)

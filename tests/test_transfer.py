@@ -16,11 +16,11 @@ from sketches.sketch_set import SketchSet
 SOME = ("sun", "cat", "something new", "star")
 
 
-def test_a_net_of_fewer_classes_begins_with_the_answers_of_the_checkpoint_among_them(
-    doodles: SketchSet, encoder: Encoder
-) -> None:
-    net = build_net("trazonet", len(SOME), encoder.config.raster.size)
-    start_from(net, SOME, find_checkpoint())
+@pytest.mark.parametrize("shipped", ["efficientnet.qd345", "trazonet.qd345"])
+def test_a_net_of_fewer_classes_begins_with_the_answers_of_the_checkpoint_among_them(doodles: SketchSet, shipped: str) -> None:
+    encoder = Encoder(find_checkpoint(shipped), device="cpu")
+    net = build_net(encoder.config.net, len(SOME), encoder.config.raster.size)
+    start_from(net, SOME, find_checkpoint(shipped))
     known = [0, 1, 3]
     rasters = np.stack([encoder.raster(sketch.strokes) for sketch in doodles if sketch.label in SOME])
     assert len(rasters) == 24
