@@ -64,10 +64,11 @@ class PosteriorNet(nn.Module):
 
     def forward(self, x: Tensor) -> Exits:
         """x (N, 1, size, size), 0..1."""
-        features, looks = self.describe(x)
-        if not self.training:  # a drawing and its mirror image are the same thing: both are asked
-            mirrored = self.describe(x.flip(3))
-            features, looks = F.normalize(features + mirrored.features), F.normalize(looks + mirrored.looks)
+        if self.training:
+            features, looks = self.describe(x)
+        else:  # a drawing and its mirror image are the same thing: both are asked, in one batch
+            both = self.describe(torch.cat((x, x.flip(3))))
+            features, looks = (F.normalize(sum(part.split(len(x)))) for part in both)
         cosines = features @ F.normalize(self.prototypes.float()).T  # (N, classes)
         posterior = torch.softmax(self.posterior_scale * cosines, dim=1)
         embedding = torch.cat(
