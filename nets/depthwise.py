@@ -11,7 +11,7 @@ class DepthwiseConv(nn.Conv2d):
     """One k x k filter a channel (k is 3 or 5), same padding, stride 1 or 2, no bias.
 
     It computes what nn.Conv2d computes. Only the gradient goes another way: oneDNN has quick code for the forward pass
-    and for the weights of 3x3 filters, none for the rest, where it was measured 5 to 50 times slower than this.
+    and for the weights of 3x3 filters, and slow code for the rest (nets/LOG.md).
     """
 
     def __init__(self, channels: int, kernel: int, stride: int) -> None:
