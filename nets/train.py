@@ -22,7 +22,7 @@ from nets.checkpoint import CheckpointConfig, checkpoint_name, save_checkpoint, 
 from nets.curves import draw_curves
 from nets.encoder import batches
 from nets.epoch import epoch_rows
-from nets.imagenet import start_from_imagenet
+from nets.imagenet import FILE, start_from_imagenet
 from nets.learner import Learner
 from nets.posterior import PosteriorNet
 from nets.raster_cache import cached_rasters
@@ -154,7 +154,7 @@ def _fresh_net(run: Run, training: SketchSet) -> nn.Module:
             raise TrainingError(f"{run.net} has no mean image to subtract: train it with --recipe best")
         mean = np.mean(cached_rasters(training, recipe.raster, run.work), axis=0, dtype=np.float64) / 255  # (size, size)
         mean_image.copy_(torch.from_numpy(mean))
-    if run.init and run.init.suffix == ".pth":
+    if run.init and run.init.name == FILE.name:
         start_from_imagenet(net, run.init)
     elif run.init:
         start_from(net, training.classes, run.init)
@@ -170,13 +170,13 @@ def _finished(run: Run, training: SketchSet, weights: dict[str, Tensor]) -> dict
     rows = np.concatenate([np.flatnonzero(training.labels == n)[:FITTED_PER_CLASS] for n in range(len(training.classes))])
     net.eval().to(run.device)
     with torch.inference_mode():
-        net.finish(_pixels(training.select(rows), run), training.labels[rows])
-    return net.state_dict()
+        net.finish(_pixels(training, rows, run), training.labels[rows])
+    return net.cpu().state_dict()
 
 
-def _pixels(sketches: SketchSet, run: Run) -> Iterator[Tensor]:
-    for rows in batches(len(sketches), "fitting"):
-        rasters = np.stack([rasterise(sketches.strokes(row), run.recipe.raster) for row in rows])
+def _pixels(sketches: SketchSet, rows: npt.NDArray[np.int64], run: Run) -> Iterator[Tensor]:
+    for places in batches(len(rows), "fitting"):
+        rasters = np.stack([rasterise(sketches.strokes(row), run.recipe.raster) for row in rows[places].tolist()])
         yield torch.from_numpy(rasters).to(run.device).unsqueeze(1).float() / 255
 
 
