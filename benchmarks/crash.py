@@ -51,7 +51,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="trazo-crash-"))
-    gallery, other = folder / "gallery", folder / "trazonet.other.safetensors"
+    gallery, other = folder / "gallery", folder / "default.other.safetensors"
     config, weights = load_checkpoint(find_checkpoint())
     save_checkpoint(other, config, weights | {"posterior_scale": torch.tensor(32.0)})
     names = sorted(DOODLES)

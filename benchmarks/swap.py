@@ -115,7 +115,7 @@ def two_snapshots(gallery: Path) -> tuple[str, str]:
     """The current snapshot, and one of the same drawings with another posterior scale."""
     first = history(gallery)[0]
     with tempfile.TemporaryDirectory() as folder:
-        other = Path(folder) / "trazonet.other.safetensors"
+        other = Path(folder) / "default.other.safetensors"
         config, weights = load_checkpoint(gallery / SNAPSHOTS / first / CHECKPOINT)
         save_checkpoint(other, config, weights | {"posterior_scale": torch.tensor(5.0)})
         rebuild(gallery, Encoder(other), lambda *arrays: Gate(True, "", {}))

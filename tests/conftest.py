@@ -132,13 +132,13 @@ def serving(gallery: Path, admin_token: str | None = None) -> Iterator[Served]:
 @pytest.fixture(scope="session")
 def sharper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with other embeddings that are about as good: the shipped one with a sharper posterior."""
-    return _variant(tmp_path_factory.mktemp("checkpoints") / "trazonet.sharper.safetensors", posterior_scale=32.0)
+    return _variant(tmp_path_factory.mktemp("checkpoints") / "default.sharper.safetensors", posterior_scale=32.0)
 
 
 @pytest.fixture(scope="session")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint that embeds every drawing alike."""
-    path = tmp_path_factory.mktemp("checkpoints") / "trazonet.broken.safetensors"
+    path = tmp_path_factory.mktemp("checkpoints") / "default.broken.safetensors"
     return _variant(path, posterior_scale=0.0, posterior_share=1.0)
 
 

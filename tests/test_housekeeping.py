@@ -12,6 +12,7 @@ from indexer.journal import Journal
 from indexer.online import change_gallery
 from indexer.pointer import SNAPSHOTS, current_snapshot, history, rollback
 from indexer.snapshot import MANIFEST, open_current, open_snapshot
+from nets.checkpoint import DEFAULT
 from nets.encoder import Encoder
 from sketches.sketch_set import SketchSet
 
@@ -51,7 +52,7 @@ def test_the_list_says_what_each_snapshot_is(three: Path, capsys: pytest.Capture
     result = json.loads(lines[-1])
     assert [entry["name"] for entry in result["snapshots"]] == newest[::-1]
     assert {entry["state"] for entry in result["snapshots"]} == {"candidate", "current", "damaged"}
-    assert [line.split()[0] for line in lines[:-1]] == ["candidate", "current", "damaged"] and "trazonet.qd345" in lines[0]
+    assert [line.split()[0] for line in lines[:-1]] == ["candidate", "current", "damaged"] and DEFAULT in lines[0]
     assert next(entry for entry in entries(three) if entry.state == "current").size == 11
 
 

@@ -117,7 +117,7 @@ def test_a_new_snapshot_is_served_with_what_was_added_meanwhile(live: LiveGaller
 
     rebuild(live.gallery, Encoder(sharper), judge)
     assert live.reload() == history(live.gallery)[0] != before
-    assert live.engine.snapshot.manifest.checkpoint == "trazonet.sharper"
+    assert live.engine.snapshot.manifest.checkpoint == "default.sharper"
     for key, row, label in ((early, 100, "early"), (late[0], 101, "late")):
         hit = live.engine.similar(doodles.strokes(row), 1).hits[0]
         assert (hit.id, hit.label) == (key, label) and hit.distance < 1e-3
