@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, load_checkpoint, sha256_of
 from nets.exits import EMBEDDING_DIM
+from nets.fold import fold_batch_norm
 from nets.registry import build_net
 from sketches.raster import Raster, rasterise
 from sketches.sketch import Stroke
@@ -43,7 +44,8 @@ class Encoder:
         self.sha256 = sha256_of(path)
         self.config: CheckpointConfig = config
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self._net: nn.Module = net.eval().to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        fold_batch_norm(net.eval())
+        self._net: nn.Module = net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def raster(self, strokes: Sequence[Stroke]) -> Raster:
         """The strokes as this net sees them, (size, size)."""
