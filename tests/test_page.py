@@ -64,7 +64,7 @@ def test_a_result_is_a_new_query(page: Page) -> None:
     assert page.evaluate("document.querySelector('#canvas').getContext('2d').getImageData(0,0,400,400).data.some((v) => v)")
 
 
-def test_a_touch_draws(browser: Browser, served: Served) -> None:
+def test_a_touch_draws_and_a_phone_shows_what_it_found_without_scrolling(browser: Browser, served: Served) -> None:
     phone = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = phone.new_page()
     page.goto(served.url)
@@ -76,6 +76,8 @@ def test_a_touch_draws(browser: Browser, served: Served) -> None:
             session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     expect(page.locator("#status")).to_contain_text("Nearest: line")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    first = page.locator("#results li").first.bounding_box()
+    assert first["y"] + first["height"] <= 844
     phone.close()
 
 
