@@ -38,6 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="CHECKPOINT",
         help="start from the weights of a file or a shipped name, where they fit, or from those of ImageNet (imagenet)",
     )
+    training.add_argument(
+        "--teachers",
+        nargs="+",
+        default=[],
+        metavar="CHECKPOINT",
+        help="files or shipped names: learn their answers beside the labels (distillation)",
+    )
+    training.add_argument("--teaching", type=float, help="share of the loss that follows the teachers (default 0.5)")
     training.add_argument("--size", type=int, help="raster size in pixels (default: the recipe's)")
     training.add_argument("--epochs", type=int, help="default: the recipe's")
     training.add_argument("--iterations", type=int, help="length in batches, instead of epochs")
@@ -72,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
     recipe = RECIPES[args.recipe]
-    changes = ("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "patience", "augment")
+    changes = ("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "teaching", "patience", "augment")
     if args.penalised and not args.epoch_per_class:
         raise TrainingError("--penalised samples fewer of N drawings a class: name N with --epoch-per-class")
     recipe = replace(recipe, **{name: getattr(args, name) for name in changes if getattr(args, name) is not None})
@@ -96,6 +104,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         precision=_precision(args.precision, args.device),
         workers=args.workers,
         init=_init(args.init),
+        teachers=tuple(find_checkpoint(teacher) for teacher in args.teachers),
     )
     config = train(run, selected(args, "train"), args.out)
     return {"checkpoint": str(args.out), **{k: v for k, v in config.training.items() if k not in ("recipe", "history")}}

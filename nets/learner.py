@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
+from nets.batches import Batch
 from nets.recipe import Recipe
 
 
@@ -30,13 +31,16 @@ class Learner:
         """The net to validate and keep: the average of the weights, where the recipe has one."""
         return self._average.module if self._average else self._net
 
-    def step(self, rasters: Tensor, labels: Tensor) -> None:
-        """Learn from a batch of rasters (B, 1, size, size) uint8 and labels (B,)."""
-        pixels = rasters.to(self._device, non_blocking=True).float().div_(255)
-        labels = labels.to(self._device, non_blocking=True)
+    def step(self, batch: Batch) -> None:
+        """Learn from a batch, from its labels and, where it has them, from its soft labels too."""
+        pixels = batch.rasters.to(self._device, non_blocking=True).float().div_(255)
+        labels = batch.labels.to(self._device, non_blocking=True)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
             logits = self._net(pixels.contiguous(memory_format=torch.channels_last)).logits
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=self._recipe.label_smoothing)
+        if batch.soft is not None:
+            taught = F.cross_entropy(logits.float(), batch.soft.to(self._device, non_blocking=True).float())
+            loss = torch.lerp(loss, taught, self._recipe.teaching)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()

@@ -17,6 +17,7 @@ class Recipe:
     penalised             with per_class: fewer drawings of the classes that are answered well (nets/epoch.py); the run keeps
                           its length in batches, so it has more epochs
     optimizer             "adamw" on a one-cycle schedule (Smith 2018), or "adam" at a constant rate
+    teaching              share of the loss that follows the teachers, where the run has any (nets/teachers.py)
     augment               draw every drawing anew each time (nets/augment.py), or always the same way
     ema                   decay of the weight average that is validated and kept; 0 keeps the last weights
     validation_per_class  drawings taken out of train to choose the epoch by; 0 keeps the last epoch
@@ -36,6 +37,7 @@ class Recipe:
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
     label_smoothing: float = 0.0
+    teaching: float = 0.5
     augment: bool = True
     ema: float = 0.998
     validation_per_class: int = 10

@@ -28,6 +28,7 @@ from nets.posterior import PosteriorNet
 from nets.raster_cache import cached_rasters
 from nets.recipe import Recipe, initialise_as_report
 from nets.registry import build_net
+from nets.teachers import soft_labels
 from nets.transfer import start_from
 from sketches.errors import DatasetError
 from sketches.protocol import split
@@ -46,7 +47,7 @@ class TrainingError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """Where and with what a recipe is carried out. Only `net`, `recipe`, `protocol`, `seed` and `init` change the result."""
+    """Where and with what a recipe is carried out. `work`, `device` and `workers` do not change the result."""
 
     net: str
     recipe: Recipe
@@ -57,6 +58,7 @@ class Run:
     precision: str = "float32"  # of the forward pass; weights stay float32
     workers: int = 1
     init: Path | None = None  # checkpoint to start from; random weights without one
+    teachers: tuple[Path, ...] = ()  # checkpoints whose answers are learned beside the labels
 
 
 @dataclass
@@ -94,7 +96,8 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
     state = _State(run.work / f"{out.name}.state", _signature(run, sketches))
     progress = state.resume(learner)
     plain = None if recipe.augment else cached_rasters(training, recipe.raster, run.work)
-    rasters = TrainingRasters(training, recipe.raster, run.seed, plain)
+    soft = soft_labels(run.teachers, training, run.work, run.device) if run.teachers else None
+    rasters = TrainingRasters(training, recipe.raster, run.seed, plain, soft)
     judged = cached_rasters(validation, recipe.raster, run.work) if validation else None
 
     with tqdm(desc="training", total=steps, initial=progress.step, unit="batch", disable=None) as bar:
@@ -103,7 +106,7 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
             clock = time.monotonic()
             drawn = epoch_batches(rasters, progress.epoch, rows, recipe.batch_size, progress.step_in_epoch, run.workers)
             for batch in islice(drawn, steps - progress.step):
-                learner.step(*batch)
+                learner.step(batch)
                 bar.update()
                 progress.step += 1
                 progress.step_in_epoch += 1
@@ -221,6 +224,7 @@ def _signature(run: Run, sketches: SketchSet) -> str:
             "seed": run.seed,
             "precision": run.precision,
             "init": sha256_of(run.init) if run.init else None,
+            "teachers": [sha256_of(teacher) for teacher in run.teachers],
             "classes": sketches.classes,
             "ids": _ids_sha256(sketches),
         }
@@ -235,7 +239,8 @@ def _record(run: Run, training: SketchSet, progress: Progress) -> dict[str, Any]
         "drawings": len(training),
         "drawings_ids_sha256": _ids_sha256(training),
         "precision": run.precision,
-        "init": {"checkpoint": checkpoint_name(run.init), "sha256": sha256_of(run.init)} if run.init else None,
+        "init": _named(run.init) if run.init else None,
+        "teachers": [_named(teacher) for teacher in run.teachers],
         "device": run.device,
         "torch": torch.__version__,
         "steps": progress.step,
@@ -244,6 +249,10 @@ def _record(run: Run, training: SketchSet, progress: Progress) -> dict[str, Any]
         "history": progress.history,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _named(checkpoint: Path) -> dict[str, str]:
+    return {"checkpoint": checkpoint_name(checkpoint), "sha256": sha256_of(checkpoint)}
 
 
 def _ids_sha256(sketches: SketchSet) -> str:

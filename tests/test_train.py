@@ -13,7 +13,7 @@ import torch
 
 from nets.__main__ import main
 from nets.augment import augmented
-from nets.batches import TrainingRasters, epoch_batches
+from nets.batches import Batch, TrainingRasters, epoch_batches
 from nets.checkpoint import load_checkpoint
 from nets.encoder import Encoder
 from nets.epoch import epoch_rows
@@ -162,7 +162,7 @@ def test_batches_are_the_same_for_any_number_of_workers(doodles: SketchSet) -> N
     rasters, rows = TrainingRasters(doodles, RasterSpec(), 5, None), epoch_rows(doodles.labels, 5, 2)
 
     def batches(workers: int) -> list[np.ndarray]:
-        return [x.numpy() for x, _ in epoch_batches(rasters, 2, rows, 64, 3, workers)]
+        return [batch.rasters.numpy() for batch in epoch_batches(rasters, 2, rows, 64, 3, workers)]
 
     alone = batches(0)
     assert len(alone) == len(doodles) // 64 - 3
@@ -234,6 +234,6 @@ def test_a_state_saved_after_the_last_batch_of_an_epoch_still_reports_it() -> No
         return Learner(build_net("trazonet", 3, 64), BEST, steps=4, device="cpu", precision="float32")
 
     killed, resumed = learner(), learner()
-    killed.step(torch.randint(256, (8, 1, 64, 64), dtype=torch.uint8), torch.arange(8) % 3)
+    killed.step(Batch(torch.randint(256, (8, 1, 64, 64), dtype=torch.uint8), torch.arange(8) % 3))
     resumed.load_state_dict(killed.state_dict())
     assert resumed.report() == killed.report()

@@ -1,0 +1,45 @@
+"""Soft labels: what trained nets, the teachers, make of the drawings that a student learns from.
+
+A student that follows teachers' probabilities beside the labels (distillation, Hinton, Vinyals and Dean 2015) hears which
+classes look alike, and that some drawings are not what their label says.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import softmax
+
+from nets.checkpoint import CheckpointError
+from nets.encoder import Encoder
+from nets.row_cache import cached_rows
+from sketches.sketch_set import SketchSet
+
+SoftLabels = npt.NDArray[np.float16]
+
+
+def soft_labels(teachers: Sequence[Path], sketches: SketchSet, folder: Path, device: str) -> SoftLabels:
+    """Probabilities (N, classes) of the sketches' classes: softmax of the teachers' mean logits for the plain drawings.
+
+    Each teacher's logits are cached in the folder. A teacher may know more classes than these; raises CheckpointError for
+    one that knows fewer.
+    """
+    return softmax(np.mean([_logits(path, sketches, folder, device) for path in teachers], axis=0), axis=1).astype(np.float16)
+
+
+def _logits(path: Path, sketches: SketchSet, folder: Path, device: str) -> npt.NDArray[np.float32]:
+    teacher = Encoder(path, device)
+    missing = sorted(set(sketches.classes) - set(teacher.config.classes))
+    if missing:
+        raise CheckpointError(
+            f"{teacher.name} cannot teach {missing[0]!r}, which it does not know ({len(missing)} such classes)"
+        )
+    columns = [teacher.config.classes.index(name) for name in sketches.classes]
+
+    def answer(rows: range) -> npt.NDArray[np.float32]:
+        rasters = np.stack([teacher.raster(sketches.strokes(row)) for row in rows])
+        return teacher.exits(rasters)[1][:, columns]
+
+    made_with = {"teacher": teacher.sha256, "classes": sketches.classes}
+    return cached_rows(sketches, made_with, answer, ((len(columns),), np.float16), folder, "answers").astype(np.float32)
