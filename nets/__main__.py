@@ -1,4 +1,4 @@
-"""`python -m nets train` and `python -m nets evaluate`."""
+"""`python -m nets train`, `python -m nets evaluate` and `python -m nets balance`."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from nets.balance import balance
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
 from nets.encoder import Encoder
@@ -67,10 +68,16 @@ def main(arguments: list[str] | None = None) -> int:
     evaluation.add_argument("--data", type=Path, required=True, metavar="DIR")
     add_selection(evaluation)
 
+    balancing = commands.add_parser("balance", help="set how much of the embedding says what a sketch is")
+    balancing.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name")
+    balancing.add_argument("--share", type=float, required=True, help="of the class posterior in the embedding, 0..1")
+    balancing.add_argument("--scale", type=float, required=True, help="of the cosines in its softmax; larger is sharper")
+    balancing.add_argument("--out", type=Path, required=True, metavar="FILE")
+
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        result = _train(args) if args.command == "train" else _evaluate(args)
+        result = {"train": _train, "evaluate": _evaluate, "balance": _balance}[args.command](args)
     except (SketchError, CheckpointError, ValueError) as error:
         print(f"nets: {error}", file=sys.stderr)
         return 2
@@ -141,6 +148,11 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
         labels = sketches.class_indices(encoder.config.classes)
         parts[part] = asdict(classifier_report(encoder.encode(sketches, part)[1], labels))
     return {"checkpoint": encoder.name, **parts}
+
+
+def _balance(args: argparse.Namespace) -> dict[str, Any]:
+    config = balance(find_checkpoint(args.checkpoint), args.share, args.scale, args.out)
+    return {"checkpoint": str(args.out), "balanced": config.training["balanced"]}
 
 
 if __name__ == "__main__":
