@@ -1,4 +1,4 @@
-"""`python -m nets train`, `python -m nets evaluate` and `python -m nets balance`."""
+"""`python -m nets train`, `python -m nets evaluate` and `python -m nets fit`."""
 
 import argparse
 import json
@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from nets.balance import balance
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
 from nets.encoder import Encoder
+from nets.fit import fit_checkpoint
 from nets.imagenet import imagenet_weights
 from nets.memory import keep_memory
 from nets.recipe import RECIPES
@@ -47,6 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
         help="files or shipped names: learn their answers beside the labels (distillation)",
     )
     training.add_argument("--teaching", type=float, help="share of the loss that follows the teachers (default 0.5)")
+    training.add_argument("--share", type=float, help="of the class posterior in the embedding, 0..1")
+    training.add_argument("--scale", type=float, help="of the cosines in its softmax; larger is sharper")
     training.add_argument("--size", type=int, help="raster size in pixels (default: the recipe's)")
     training.add_argument("--epochs", type=int, help="default: the recipe's")
     training.add_argument("--iterations", type=int, help="length in batches, instead of epochs")
@@ -68,16 +70,19 @@ def main(arguments: list[str] | None = None) -> int:
     evaluation.add_argument("--data", type=Path, required=True, metavar="DIR")
     add_selection(evaluation)
 
-    balancing = commands.add_parser("balance", help="set how much of the embedding says what a sketch is")
-    balancing.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name")
-    balancing.add_argument("--share", type=float, required=True, help="of the class posterior in the embedding, 0..1")
-    balancing.add_argument("--scale", type=float, required=True, help="of the cosines in its softmax; larger is sharper")
-    balancing.add_argument("--out", type=Path, required=True, metavar="FILE")
+    fitting = commands.add_parser("fit", help="fit the embedding of a trained net anew, to another share and scale")
+    fitting.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name")
+    fitting.add_argument("--share", type=float, required=True, help="of the class posterior in the embedding, 0..1")
+    fitting.add_argument("--scale", type=float, required=True, help="of the cosines in its softmax; larger is sharper")
+    fitting.add_argument("--out", type=Path, required=True, metavar="FILE")
+    fitting.add_argument("--data", type=Path, required=True, metavar="DIR", help="the drawings it was trained on")
+    add_selection(fitting)
+    fitting.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
 
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        result = {"train": _train, "evaluate": _evaluate, "balance": _balance}[args.command](args)
+        result = {"train": _train, "evaluate": _evaluate, "fit": _fit}[args.command](args)
     except (SketchError, CheckpointError, ValueError) as error:
         print(f"nets: {error}", file=sys.stderr)
         return 2
@@ -87,7 +92,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
     recipe = RECIPES[args.recipe]
-    changes = ("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "teaching", "patience", "augment")
+    changes = (
+        *("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "teaching", "patience", "augment"),
+        *("share", "scale"),
+    )
     if args.penalised and not args.epoch_per_class:
         raise TrainingError("--penalised samples fewer of N drawings a class: name N with --epoch-per-class")
     recipe = replace(recipe, **{name: getattr(args, name) for name in changes if getattr(args, name) is not None})
@@ -150,9 +158,10 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     return {"checkpoint": encoder.name, **parts}
 
 
-def _balance(args: argparse.Namespace) -> dict[str, Any]:
-    config = balance(find_checkpoint(args.checkpoint), args.share, args.scale, args.out)
-    return {"checkpoint": str(args.out), "balanced": config.training["balanced"]}
+def _fit(args: argparse.Namespace) -> dict[str, Any]:
+    drawings = selected(args, "train")
+    config = fit_checkpoint(find_checkpoint(args.checkpoint), args.share, args.scale, drawings, args.out, args.device)
+    return {"checkpoint": str(args.out), **config.training["fitted"]}
 
 
 if __name__ == "__main__":

@@ -4,17 +4,12 @@ EfficientNet (Tan and Le 2019) without squeeze-and-excitation and with ReLU6, as
 Training may start from weights that were trained on the photographs of ImageNet: nets/imagenet.py.
 """
 
-from collections.abc import Iterable
-
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nets.depthwise import DepthwiseConv
-from nets.looks import fit_looks
-from nets.posterior import Description, PosteriorNet
+from nets.posterior import PosteriorNet, Seen
 
 # blocks, kernel, stride of the first block, expansion, channels
 STAGES = (
@@ -26,9 +21,10 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-STEM, HEAD, FEATURES, LOOKS = 32, 1280, 512, 256
+STEM, HEAD, FEATURES = 32, 1280, 512
 GRID = 3  # side of the maps after the last two stages, at 96x96
-PARTS = STAGES[-2][-1] * GRID**2 + STAGES[-1][-1]
+LOOKS = STAGES[-2][-1] * GRID**2 + STAGES[-1][-1]
+DIMENSIONS = 640  # of the embedding: all 1024 gain little and make the checkpoint 2 MB larger (nets/LOG.md)
 
 
 class Block(nn.Module):
@@ -52,11 +48,11 @@ class Block(nn.Module):
 class EfficientNet(PosteriorNet):
     """Features for the classes come from the last layer; looks from the last two stages, which know less of the classes.
 
-    Serves up to 768 classes. Pooling is global but for a grid of 3x3 in the looks, so any raster size fits.
+    Pooling is global but for a grid of 3x3 in the looks, so any raster size fits.
     """
 
     def __init__(self, classes: int, size: int = 96) -> None:
-        super().__init__(classes, FEATURES, LOOKS)
+        super().__init__(classes, FEATURES, LOOKS, DIMENSIONS)
         self.stem = nn.Sequential(nn.Conv2d(1, STEM, 3, stride=2, padding=1, bias=False), _norm(STEM), nn.ReLU6(inplace=True))
         self.stages = nn.ModuleList()
         inputs = STEM
@@ -67,20 +63,9 @@ class EfficientNet(PosteriorNet):
             inputs = outputs
         self.head = nn.Sequential(*_pointwise(inputs, HEAD))
         self.features = nn.Sequential(nn.Linear(HEAD, FEATURES, bias=False), nn.BatchNorm1d(FEATURES))
-        self.looks = nn.Linear(PARTS, LOOKS).requires_grad_(False)  # fitted when training is over
 
-    def describe(self, x: Tensor) -> Description:
-        features, parts = self._features_and_parts(x)
-        return Description(features, F.normalize(self.looks(parts)))
-
-    def finish(self, rasters: Iterable[Tensor], labels: npt.NDArray[np.int64]) -> None:
-        parts = [(self._features_and_parts(x)[1] + self._features_and_parts(x.flip(3))[1]) / 2 for x in rasters]
-        weight, bias = fit_looks(torch.cat(parts).cpu().numpy(), labels, LOOKS)
-        self.looks.weight.copy_(torch.from_numpy(weight))
-        self.looks.bias.copy_(torch.from_numpy(bias))
-
-    def _features_and_parts(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Features (N, 512) and parts (N, 2048) = where the last stage but one saw what, and what the last one saw."""
+    def see(self, x: Tensor) -> Seen:
+        """Features (N, 512), and looks (N, 2048) = where the last stage but one saw what, and what the last one saw."""
         *stages, one_but_last, last = self.stages
         maps = self.stem(x)
         for stage in stages:
@@ -89,7 +74,7 @@ class EfficientNet(PosteriorNet):
         what = last(where)
         features = self.features(self.head(what).mean((2, 3)))
         parts = F.adaptive_avg_pool2d(where.float(), GRID).flatten(1), what.float().mean((2, 3))
-        return F.normalize(features.float()), torch.cat([F.normalize(part) for part in parts], dim=1)
+        return Seen(F.normalize(features.float()), torch.cat([F.normalize(part) for part in parts], dim=1) / 2**0.5)
 
 
 def _pointwise(inputs: int, outputs: int) -> tuple[nn.Module, ...]:

@@ -22,6 +22,7 @@ class Recipe:
     ema                   decay of the weight average that is validated and kept; 0 keeps the last weights
     validation_per_class  drawings taken out of train to choose the epoch by; 0 keeps the last epoch
     patience              stop after this many epochs without a better validation accuracy
+    share, scale          of the class posterior in the embeddings of our own nets (nets/posterior.py)
     report_init           truncated normal weights (0.01 in convolutions, 0.02 in fully connected layers)
     subtract_mean         subtract the mean training raster from every input
     """
@@ -42,6 +43,8 @@ class Recipe:
     ema: float = 0.998
     validation_per_class: int = 10
     patience: int = 6
+    share: float = 0.3
+    scale: float = 12.0
     report_init: bool = False
     subtract_mean: bool = False
 

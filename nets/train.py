@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
@@ -20,8 +19,8 @@ from tqdm import tqdm
 from nets.batches import TrainingRasters, epoch_batches
 from nets.checkpoint import CheckpointConfig, checkpoint_name, save_checkpoint, sha256_of
 from nets.curves import draw_curves
-from nets.encoder import batches
 from nets.epoch import epoch_rows
+from nets.fit import fit
 from nets.imagenet import FILE, start_from_imagenet
 from nets.learner import Learner
 from nets.posterior import PosteriorNet
@@ -32,13 +31,11 @@ from nets.teachers import soft_labels
 from nets.transfer import start_from
 from sketches.errors import DatasetError
 from sketches.protocol import split
-from sketches.raster import rasterise
 from sketches.sketch_set import SketchSet
 
 log = logging.getLogger(__name__)
 
 SAVE_EVERY = 120.0  # seconds of work that a kill may cost
-FITTED_PER_CLASS = 30
 
 
 class TrainingError(ValueError):
@@ -170,17 +167,8 @@ def _finished(run: Run, training: SketchSet, weights: dict[str, Tensor]) -> dict
     net.load_state_dict(weights)
     if not isinstance(net, PosteriorNet):
         return weights
-    rows = np.concatenate([np.flatnonzero(training.labels == n)[:FITTED_PER_CLASS] for n in range(len(training.classes))])
-    net.eval().to(run.device)
-    with torch.inference_mode():
-        net.finish(_pixels(training, rows, run), training.labels[rows])
+    fit(net, run.recipe.share, run.recipe.scale, training, run.recipe.raster, run.device)
     return net.cpu().state_dict()
-
-
-def _pixels(sketches: SketchSet, rows: npt.NDArray[np.int64], run: Run) -> Iterator[Tensor]:
-    for places in batches(len(rows), "fitting"):
-        rasters = np.stack([rasterise(sketches.strokes(row), run.recipe.raster) for row in rows[places].tolist()])
-        yield torch.from_numpy(rasters).to(run.device).unsqueeze(1).float() / 255
 
 
 class _State:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nets.exits import EMBEDDING_DIM
-from nets.posterior import Description, PosteriorNet
+from nets.posterior import PosteriorNet, Seen
 
 WIDTHS = (32, 96, 192, 384)
 LEAST_FEATURES = 256
@@ -37,12 +37,12 @@ class Block(nn.Module):
 class TrazoNet(PosteriorNet):
     """5x5 stem at half resolution, three residual blocks, global average pool, features, which are the looks as well.
 
-    Serves up to 768 classes (256 dimensions are left to the features). Pooling is global, so any raster size fits.
+    Pooling is global, so any raster size fits.
     """
 
     def __init__(self, classes: int, size: int = 64) -> None:
         features = max(EMBEDDING_DIM - classes, LEAST_FEATURES)
-        super().__init__(classes, features, features)
+        super().__init__(classes, features, features, EMBEDDING_DIM)
         self.stem = nn.Sequential(
             nn.Conv2d(1, WIDTHS[0], 5, stride=2, padding=2, bias=False),
             nn.BatchNorm2d(WIDTHS[0]),
@@ -51,7 +51,7 @@ class TrazoNet(PosteriorNet):
         self.blocks = nn.Sequential(*(Block(a, b) for a, b in pairwise(WIDTHS)))
         self.features = nn.Sequential(nn.Linear(WIDTHS[-1], features, bias=False), nn.BatchNorm1d(features))
 
-    def describe(self, x: Tensor) -> Description:
+    def see(self, x: Tensor) -> Seen:
         maps = self.blocks(self.stem(x))  # (N, 384, size / 16, size / 16)
         features = F.normalize(self.features(maps.mean((2, 3))).float())
-        return Description(features, features)
+        return Seen(features, features)

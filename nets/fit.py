@@ -1,0 +1,62 @@
+"""What is fitted, rather than trained, when training is over: how a net's description of a drawing becomes its embedding."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, load_checkpoint, save_checkpoint, sha256_of
+from nets.encoder import batches
+from nets.posterior import PosteriorNet
+from nets.registry import build_net
+from nets.within_class import fit_within_class
+from sketches.protocol import split
+from sketches.raster import RasterSpec, rasterise
+from sketches.sketch_set import SketchSet
+
+PER_CLASS = 10  # drawings to fit on; three times as many gained nothing (nets/LOG.md)
+
+
+def fit(net: PosteriorNet, share: float, scale: float, training: SketchSet, spec: RasterSpec, device: str) -> None:
+    """Set share and scale of the posterior (nets/posterior.py) and fit the net's `mix` to them, on plain training drawings.
+
+    More share and scale rank drawings of known classes better, less of them those of unknown ones.
+    """
+    net.eval().to(device)
+    net.posterior_share.fill_(share)
+    net.posterior_scale.fill_(scale)
+    rows = np.concatenate([np.flatnonzero(training.labels == n)[:PER_CLASS] for n in range(len(training.classes))])
+    described = []
+    with torch.inference_mode():
+        for places in batches(len(rows), "fitting"):
+            rasters = np.stack([rasterise(training.strokes(row), spec) for row in rows[places].tolist()])
+            described.append(net.describe(torch.from_numpy(rasters).to(device).unsqueeze(1).float() / 255)[0].cpu().numpy())
+        weight, bias = fit_within_class(np.concatenate(described), training.labels[rows], net.mix.out_features)
+        net.mix.weight.copy_(torch.from_numpy(weight))
+        net.mix.bias.copy_(torch.from_numpy(bias))
+
+
+def fit_checkpoint(path: Path, share: float, scale: float, sketches: SketchSet, out: Path, device: str) -> CheckpointConfig:
+    """Write `out`, the checkpoint `path` fitted anew on the drawings it was trained on; no other weight changes.
+
+    Raises CheckpointError for a net that has nothing to fit, for drawings of other classes, and for values that make no
+    embedding.
+    """
+    if not (0 <= share <= 1 and 0 < scale < float("inf")):
+        raise CheckpointError(f"share {share} and scale {scale}: a share is within 0..1, a scale greater than 0")
+    config, weights = load_checkpoint(path)
+    net = build_net(config.net, len(config.classes), config.raster.size)
+    if not isinstance(net, PosteriorNet):
+        raise CheckpointError(f"{path}: nothing of a {config.net} is fitted after training")
+    if sketches.classes != config.classes:
+        raise CheckpointError(f"{path} was trained on other classes than these drawings have; name its protocol or folder")
+    missing = net.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith("looks")}, False)
+    if set(missing.missing_keys) - {"mix.weight", "mix.bias"} or missing.unexpected_keys:
+        raise CheckpointError(f"{path}: the weights are not those of a {config.net} ({missing})")
+    held_out = config.training.get("recipe", {}).get("validation_per_class", 0)
+    fit(net, share, scale, split(sketches, held_out)[0] if held_out else sketches, config.raster, device)
+    was = {"checkpoint": checkpoint_name(path), "sha256": sha256_of(path)}
+    config = replace(config, training={**config.training, "fitted": {"share": share, "scale": scale, "from": was}})
+    save_checkpoint(out, config, net.cpu().state_dict())
+    return config

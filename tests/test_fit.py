@@ -1,0 +1,99 @@
+"""Fitting the embedding of a trained net anew."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from evaluation.leave_one_out import leave_one_out
+from nets.__main__ import main
+from nets.checkpoint import CheckpointConfig, find_checkpoint, load_checkpoint, save_checkpoint
+from nets.encoder import Encoder
+from nets.fit import fit
+from nets.registry import build_net
+from sketches.doodles import write_doodles
+from sketches.folder import read_folder
+from sketches.raster import REPORT_RASTER, RasterSpec
+from sketches.sketch_set import SketchSet
+
+CLASSES = ("cat", "line", "stairs", "star", "sun")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("doodles")
+    write_doodles(folder, CLASSES, per_class=30)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A net that nobody trained will do: what is fitted needs drawings only."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("nets") / "efficientnet.x.safetensors"
+    config = CheckpointConfig("efficientnet", CLASSES, RasterSpec(), {"recipe": {"validation_per_class": 10}, "seed": 3})
+    save_checkpoint(path, config, build_net("efficientnet", 5, 64).state_dict())
+    return path
+
+
+def test_only_the_embedding_changes(data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "fitted.safetensors"
+    options = ("--checkpoint", str(trained), "--share", "0.25", "--scale", "10", "--data", str(data), "--device", "cpu")
+    assert main(["fit", *options, "--out", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["share"] == 0.25
+
+    (before, was), (after, weights) = load_checkpoint(trained), load_checkpoint(out)
+    assert {name for name in was if not torch.equal(was[name], weights[name])} == {
+        *("mix.weight", "mix.bias", "posterior_share", "posterior_scale")
+    }
+    assert before.classes == after.classes and after.training["seed"] == 3 and after.training["fitted"]["scale"] == 10
+
+    embeddings, _ = Encoder(out, device="cpu").encode(read_folder(data))
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+    assert np.linalg.norm(embeddings.mean(axis=0)) < 0.2  # around the mean drawing
+
+
+def test_a_fitted_net_finds_more_of_a_class(doodles: SketchSet, encoder: Encoder) -> None:
+    net = build_net("trazonet", len(doodles.classes), 64)
+    net.load_state_dict(
+        {n: t for n, t in load_checkpoint(find_checkpoint("trazonet.qd345"))[1].items() if n[:4] in ("stem", "bloc")}, False
+    )
+
+    def mean_ap() -> float:
+        rasters = torch.from_numpy(np.stack([encoder.raster(sketch.strokes) for sketch in doodles])).unsqueeze(1).float() / 255
+        with torch.inference_mode():
+            embeddings = net.eval()(rasters).embedding.numpy()
+        return leave_one_out(embeddings, doodles.labels, doodles.ids, doodles.classes).map
+
+    before = mean_ap()
+    fit(net, 0.0, 10.0, doodles, RasterSpec(), "cpu")
+    assert mean_ap() > before + 0.05
+
+
+@pytest.mark.parametrize(("share", "scale"), [("1.5", "10"), ("-0.1", "10"), ("0.5", "0"), ("nan", "10"), ("0.5", "inf")])
+def test_what_makes_no_embedding_is_refused(
+    share: str, scale: str, data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "x.safetensors"
+    options = ("--checkpoint", str(trained), f"--share={share}", f"--scale={scale}", "--data", str(data))
+    assert main(["fit", *options, "--out", str(out)]) == 2
+    assert "a share is within 0..1" in capsys.readouterr().err and not out.exists()
+
+
+def test_drawings_of_other_classes_are_refused(
+    data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "few.txt").write_text("sun\ncat\n")
+    options = ("--checkpoint", str(trained), "--share=0.5", "--scale=10", "--classes", str(tmp_path / "few.txt"))
+    assert main(["fit", *options, "--data", str(data), "--out", str(tmp_path / "x")]) == 2
+    assert "trained on other classes" in capsys.readouterr().err
+
+
+def test_the_reports_nets_have_nothing_to_fit(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sknet.x.safetensors"
+    save_checkpoint(path, CheckpointConfig("sknet", CLASSES, REPORT_RASTER), build_net("sknet", 5, 128).state_dict())
+    options = ("--share", "0.5", "--scale", "10", "--data", str(data), "--out", str(tmp_path / "y"))
+    assert main(["fit", "--checkpoint", str(path), *options]) == 2
+    assert "nothing of a sknet is fitted" in capsys.readouterr().err
