@@ -37,6 +37,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="qd100")
     parser.add_argument("--out", type=Path, default=Path("reports/pareto.svg"), metavar="FILE", help="PNG or SVG")
+    parser.add_argument(
+        "--also",
+        nargs=3,
+        action="append",
+        default=[],
+        metavar=("NAME", "MS", "MAP"),
+        help="draw what was measured before of a checkpoint that is no longer at hand",
+    )
     args = parser.parse_args()
     drawings = PROTOCOLS[args.protocol].test(args.data)
     encoders = [Encoder(find_checkpoint(name), device="cpu") for name in args.checkpoints]
@@ -45,6 +53,7 @@ def main() -> None:
         measured = leave_one_out(encoder.encode(drawings)[0], drawings.labels, drawings.ids, drawings.classes)
         points.append(Point(encoder.name, ms, round(measured.map, 4)))
         print(points[-1])
+    points += [Point(name, float(ms), float(measured)) for name, ms, measured in args.also]
     draw(points, args.protocol, args.out)
     versions = {"torch": torch.__version__, "python": platform.python_version()}
     print(

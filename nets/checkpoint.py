@@ -18,7 +18,7 @@ from torch import Tensor
 from sketches.raster import RasterSpec
 
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
-DEFAULT = "trazonet.qd345"
+DEFAULT = "efficientnet.qd345"
 FORMAT = 1
 
 

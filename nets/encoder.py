@@ -38,7 +38,10 @@ class Encoder:
             net = build_net(config.net, len(config.classes), config.raster.size)
             net.load_state_dict(weights)
         except (ValueError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: the weights are not those of a {config.net} ({error})") from error
+            raise CheckpointError(
+                f"{path}: the weights are not those of a {config.net}; fit it anew if it is an older one (python -m nets fit), "
+                f"or train it again ({error})"
+            ) from error
         self.name = name or checkpoint_name(path)
         self.path = path
         self.sha256 = sha256_of(path)

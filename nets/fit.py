@@ -51,9 +51,11 @@ def fit_checkpoint(path: Path, share: float, scale: float, sketches: SketchSet, 
         raise CheckpointError(f"{path}: nothing of a {config.net} is fitted after training")
     if sketches.classes != config.classes:
         raise CheckpointError(f"{path} was trained on other classes than these drawings have; name its protocol or folder")
-    missing = net.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith("looks")}, False)
-    if set(missing.missing_keys) - {"mix.weight", "mix.bias"} or missing.unexpected_keys:
-        raise CheckpointError(f"{path}: the weights are not those of a {config.net} ({missing})")
+    # Older files have no map yet, and EfficientNet's had one of the looks alone.
+    trained = {name: tensor for name, tensor in weights.items() if not name.startswith(("mix", "looks"))}
+    missing, unexpected = net.load_state_dict(trained, strict=False)
+    if set(missing) != {"mix.weight", "mix.bias"} or unexpected:
+        raise CheckpointError(f"{path}: the weights are not those of a {config.net} ({[*missing, *unexpected]})")
     held_out = config.training.get("recipe", {}).get("validation_per_class", 0)
     fit(net, share, scale, split(sketches, held_out)[0] if held_out else sketches, config.raster, device)
     was = {"checkpoint": checkpoint_name(path), "sha256": sha256_of(path)}
