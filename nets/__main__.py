@@ -14,7 +14,7 @@ import torch
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
 from nets.encoder import Encoder
-from nets.fit import fit_checkpoint
+from nets.fit import fit_checkpoints
 from nets.imagenet import imagenet_weights
 from nets.memory import keep_memory
 from nets.recipe import RECIPES
@@ -70,8 +70,14 @@ def main(arguments: list[str] | None = None) -> int:
     evaluation.add_argument("--data", type=Path, required=True, metavar="DIR")
     add_selection(evaluation)
 
-    fitting = commands.add_parser("fit", help="fit the embedding of a trained net anew, to another share and scale")
-    fitting.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name")
+    fitting = commands.add_parser("fit", help="fit the embedding of a trained net, or of the mean of several, anew")
+    fitting.add_argument(
+        "--checkpoint",
+        nargs="+",
+        default=[DEFAULT],
+        metavar="CHECKPOINT",
+        help="a file or a shipped name; of several, their mean",
+    )
     fitting.add_argument("--share", type=float, required=True, help="of the class posterior in the embedding, 0..1")
     fitting.add_argument("--scale", type=float, required=True, help="of the cosines in its softmax; larger is sharper")
     fitting.add_argument("--out", type=Path, required=True, metavar="FILE")
@@ -160,7 +166,9 @@ def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
 
 def _fit(args: argparse.Namespace) -> dict[str, Any]:
     drawings = selected(args, "train")
-    config = fit_checkpoint(find_checkpoint(args.checkpoint), args.share, args.scale, drawings, args.out, args.device)
+    config = fit_checkpoints(
+        [find_checkpoint(name) for name in args.checkpoint], args.share, args.scale, drawings, args.out, args.device
+    )
     return {"checkpoint": str(args.out), **config.training["fitted"]}
 
 

@@ -1,12 +1,14 @@
 """What is fitted, rather than trained, when training is over: how a net's description of a drawing becomes its embedding."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, load_checkpoint, save_checkpoint, sha256_of
+from nets.average import mean_weights
+from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, save_checkpoint, sha256_of
 from nets.encoder import batches
 from nets.posterior import PosteriorNet
 from nets.registry import build_net
@@ -37,28 +39,30 @@ def fit(net: PosteriorNet, share: float, scale: float, training: SketchSet, spec
         net.mix.bias.copy_(torch.from_numpy(bias))
 
 
-def fit_checkpoint(path: Path, share: float, scale: float, sketches: SketchSet, out: Path, device: str) -> CheckpointConfig:
-    """Write `out`, the checkpoint `path` fitted anew on the drawings it was trained on; no other weight changes.
+def fit_checkpoints(
+    paths: Sequence[Path], share: float, scale: float, sketches: SketchSet, out: Path, device: str
+) -> CheckpointConfig:
+    """Write `out`: the checkpoint, or the mean of several (nets/average.py), fitted anew on the drawings it was trained on.
 
-    Raises CheckpointError for a net that has nothing to fit, for drawings of other classes, and for values that make no
-    embedding.
+    No other weight changes. Raises CheckpointError for a net that has nothing to fit, for drawings of other classes, and for
+    values that make no embedding.
     """
     if not (0 <= share <= 1 and 0 < scale < float("inf")):
         raise CheckpointError(f"share {share} and scale {scale}: a share is within 0..1, a scale greater than 0")
-    config, weights = load_checkpoint(path)
+    config, weights = mean_weights(paths)
     net = build_net(config.net, len(config.classes), config.raster.size)
     if not isinstance(net, PosteriorNet):
-        raise CheckpointError(f"{path}: nothing of a {config.net} is fitted after training")
+        raise CheckpointError(f"{paths[-1]}: nothing of a {config.net} is fitted after training")
     if sketches.classes != config.classes:
-        raise CheckpointError(f"{path} was trained on other classes than these drawings have; name its protocol or folder")
+        raise CheckpointError(f"{paths[-1]} was trained on other classes than these drawings have; name its protocol or folder")
     # Older files have no map yet, and EfficientNet's had one of the looks alone.
     trained = {name: tensor for name, tensor in weights.items() if not name.startswith(("mix", "looks"))}
     missing, unexpected = net.load_state_dict(trained, strict=False)
     if set(missing) != {"mix.weight", "mix.bias"} or unexpected:
-        raise CheckpointError(f"{path}: the weights are not those of a {config.net} ({[*missing, *unexpected]})")
+        raise CheckpointError(f"{paths[-1]}: the weights are not those of a {config.net} ({[*missing, *unexpected]})")
     held_out = config.training.get("recipe", {}).get("validation_per_class", 0)
     fit(net, share, scale, split(sketches, held_out)[0] if held_out else sketches, config.raster, device)
-    was = {"checkpoint": checkpoint_name(path), "sha256": sha256_of(path)}
-    config = replace(config, training={**config.training, "fitted": {"share": share, "scale": scale, "from": was}})
+    made_of = [{"checkpoint": checkpoint_name(path), "sha256": sha256_of(path)} for path in paths]
+    config = replace(config, training={**config.training, "fitted": {"share": share, "scale": scale, "from": made_of}})
     save_checkpoint(out, config, net.cpu().state_dict())
     return config

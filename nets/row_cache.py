@@ -34,12 +34,12 @@ def cached_rows(
         unfinished = path.with_suffix(f".{os.getpid()}.tmp")
         shape, dtype = row
         with h5py.File(unfinished, "w") as file:
-            array = file.create_dataset("rows", (len(sketches), *shape), dtype)
+            array = file.create_dataset(name, (len(sketches), *shape), dtype)
             for rows in batches(len(sketches), f"caching {name}"):
                 array[rows.start : rows.stop] = make(rows)
         unfinished.replace(path)
     with h5py.File(path) as file:
-        dataset = file["rows"]
+        dataset = file[name]
         # Contiguous on disk, so random rows are read through the page cache instead of h5py's slow row lists.
         return np.memmap(path, dataset.dtype, "r", dataset.id.get_offset(), dataset.shape)
 

@@ -1,6 +1,7 @@
 """Fitting the embedding of a trained net anew."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,22 @@ def test_only_the_embedding_changes(data: Path, trained: Path, tmp_path: Path, c
     embeddings, _ = Encoder(out, device="cpu").encode(read_folder(data))
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
     assert np.linalg.norm(embeddings.mean(axis=0)) < 0.2  # around the mean drawing
+
+
+def test_of_several_checkpoints_the_mean_is_fitted(data: Path, trained: Path, tmp_path: Path) -> None:
+    config, weights = load_checkpoint(trained)
+    other, out = tmp_path / "other.safetensors", tmp_path / "mean.safetensors"
+    save_checkpoint(other, config, {n: t + 0.5 if n == "prototypes" else t for n, t in weights.items()})
+    options = ("--share", "0.25", "--scale", "10", "--data", str(data), "--device", "cpu", "--out", str(out))
+    assert main(["fit", "--checkpoint", str(trained), str(other), *options]) == 0
+    mean, made = load_checkpoint(out)
+    torch.testing.assert_close(made["prototypes"], weights["prototypes"] + 0.25, atol=2e-3, rtol=0)
+    torch.testing.assert_close(made["features.1.running_var"], weights["features.1.running_var"])
+    assert [one["checkpoint"] for one in mean.training["fitted"]["from"]] == ["efficientnet.x", "other"]
+
+    few = tmp_path / "few.safetensors"
+    save_checkpoint(few, replace(config, classes=CLASSES[:4]), build_net("efficientnet", 4, 64).state_dict())
+    assert main(["fit", "--checkpoint", str(few), str(trained), *options]) == 2
 
 
 def test_a_fitted_net_finds_more_of_a_class(doodles: SketchSet, encoder: Encoder) -> None:
