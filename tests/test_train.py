@@ -191,11 +191,11 @@ def test_classes_that_are_answered_well_rest() -> None:
 
 def test_penalised_training_has_the_same_length_in_more_epochs(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.safetensors"
-    options = ("--epochs", "3", "--batch-size", "32", "--epoch-per-class", "40", "--penalised", "--learning-rate", "0.01")
+    options = ("--epochs", "6", "--batch-size", "32", "--epoch-per-class", "40", "--penalised")
     assert main(command(data, out, *options)) == 0
     training = load_checkpoint(out)[0].training
-    assert training["steps"] == 18 and training["recipe"]["penalised"]
-    assert len(training["history"]) > 3
+    assert training["steps"] == 36 and training["recipe"]["penalised"]
+    assert len(training["history"]) > 6
     assert main(command(data, out, "--penalised")) == 2
 
 
