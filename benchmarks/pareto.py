@@ -77,7 +77,7 @@ def draw(points: list[Point], protocol: str, path: Path) -> None:
         near = [
             one.map for one in points if one is not point and abs(one.map - point.map) < 0.04 and abs(one.ms - point.ms) < 3
         ]
-        lift = -3 if not near else 3 if point.map > min(near) else -10  # names beside one another would cover each other
+        lift = -3 if not near or point.map > min(near) else -12  # names beside one another would cover each other
         axes.annotate(point.checkpoint, (point.ms, point.map), xytext=(7, lift), textcoords="offset points")
     axes.axhline(REPORT_MAP, color="#868e96", linestyle="--", linewidth=1)
     axes.annotate("the 2018 report, skNet", (0.99, REPORT_MAP), xycoords=("axes fraction", "data"), ha="right", va="bottom")
