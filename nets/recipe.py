@@ -43,10 +43,17 @@ class Recipe:
     ema: float = 0.998
     validation_per_class: int = 10
     patience: int = 6
-    share: float = 0.3
+    share: float = 0.4
     scale: float = 12.0
     report_init: bool = False
     subtract_mean: bool = False
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.share <= 1 and 0 <= self.teaching <= 1 and 0 < self.scale < float("inf")):
+            raise ValueError(
+                f"share {self.share}, teaching {self.teaching}, scale {self.scale}: "
+                "share and teaching are within 0..1, scale is greater than 0"
+            )
 
 
 BEST = Recipe("best")

@@ -50,6 +50,12 @@ def test_a_teacher_that_does_not_know_a_class_is_refused(doodles: SketchSet, tmp
         soft_labels([ignorant], doodles, tmp_path, "cpu")
 
 
+@pytest.mark.parametrize("wrong", [{"teaching": 1.5}, {"share": -0.1}, {"scale": 0.0}, {"scale": float("nan")}])
+def test_a_recipe_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="share and teaching are within"):
+        Recipe("test", **wrong)
+
+
 @pytest.mark.parametrize("teaching", [0.0, 0.5, 1.0])
 def test_a_student_follows_labels_and_teachers_as_far_as_it_is_told_to(teaching: float) -> None:
     """The labels say class 0, the teachers class 1, for one and the same drawing."""
