@@ -1,7 +1,8 @@
 """How a view is stored: one record of bytes, JSON with what can be read, then the points, then the picture.
 
     length of the JSON, u32 little-endian | JSON | points | picture
-    JSON: strokes (points in each), type of the coordinates, and of an item name, tags, link and picture, where it has them
+    JSON: strokes (points in each), type of the coordinates; of an item its name, tags, link and type of picture, where it has
+    them; of another view of it number and `by`
 
 Coordinates keep every bit: whole numbers as one or two bytes each, others as float32.
 """
@@ -10,6 +11,7 @@ import struct
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from indexer.changes import View
@@ -42,12 +44,12 @@ def decode_item(record: bytes, key: int, label: str) -> Item:
 
 
 def encode_view(view: View) -> bytes:
-    return _encode(view.strokes, {"by": view.by} if view.by else {})
+    return _encode(view.strokes, {"view": view.number, **({"by": view.by} if view.by else {})})
 
 
-def decode_view(record: bytes, item: int, number: int) -> View:
+def decode_view(record: bytes, item: int) -> View:
     head, strokes, _ = _decode(record)
-    return View(item, number, strokes, head.get("by", ""))
+    return View(item, head["view"], strokes, head.get("by", ""))
 
 
 def strokes_of(record: bytes) -> Strokes:
@@ -65,7 +67,7 @@ def _encode(strokes: Strokes, head: dict[str, Any]) -> bytes:
     return _LENGTH.pack(len(text)) + text + points.astype(kind).tobytes()
 
 
-def _fits(points: np.ndarray, kind: str) -> bool:
+def _fits(points: npt.NDArray[np.float32], kind: str) -> bool:
     if kind == "<f4":
         return True
     limits = np.iinfo(kind)
