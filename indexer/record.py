@@ -2,7 +2,7 @@
 
     length of the JSON, u32 little-endian | JSON | points | picture
     JSON: strokes (points in each), type of the coordinates; of an item its name, tags, link and type of picture, where it has
-    them; of another view of it number and `by`
+    them; of another view of it its id, by whom and when
 
 Coordinates keep every bit: whole numbers as one or two bytes each, others as float32.
 """
@@ -14,17 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from indexer.changes import View
+from indexer.overlay import View
 from sketches.item import Item, Picture
-from sketches.sketch import Sketch, Strokes
+from sketches.sketch import Strokes
 
 _LENGTH = struct.Struct("<I")
 _TYPES = ("u1", "<i2", "<f4")  # the first that holds the coordinates unchanged
 
 
-def encode_item(sketch: Sketch) -> bytes:
-    """The record of an item's own drawing; id and label stand elsewhere. A plain sketch becomes an item."""
-    item = sketch if isinstance(sketch, Item) else Item(sketch.id, sketch.label, sketch.strokes)
+def encode_item(item: Item) -> bytes:
+    """The record of an item's own drawing; id and label stand elsewhere."""
     head: dict[str, Any] = {}
     if item.name:
         head["name"] = item.name
@@ -38,22 +37,25 @@ def encode_item(sketch: Sketch) -> bytes:
 
 
 def decode_item(record: bytes, key: int, label: str) -> Item:
-    head, strokes, rest = _decode(record)
-    picture = Picture(rest, head["picture"]) if "picture" in head else None
+    head, start = _head(record)
+    strokes, end = _strokes(record, head, start)
+    picture = Picture(record[end:], head["picture"]) if "picture" in head else None
     return Item(key, label, strokes, head.get("name", ""), tuple(head.get("tags", ())), head.get("link", ""), picture)
 
 
 def encode_view(view: View) -> bytes:
-    return _encode(view.strokes, {"view": view.number, **({"by": view.by} if view.by else {})})
+    """The record of another drawing of an item."""
+    return _encode(view.strokes, {"view": view.id, "by": view.by, "at": view.at})
 
 
 def decode_view(record: bytes, item: int) -> View:
-    head, strokes, _ = _decode(record)
-    return View(item, head["view"], strokes, head.get("by", ""))
+    head, start = _head(record)
+    return View(head["view"], item, _strokes(record, head, start)[0], head["by"], head["at"], None)
 
 
 def strokes_of(record: bytes) -> Strokes:
-    return _decode(record)[1]
+    head, start = _head(record)
+    return _strokes(record, head, start)[0]
 
 
 def name_of(record: bytes) -> str:
@@ -68,11 +70,11 @@ def _encode(strokes: Strokes, head: dict[str, Any]) -> bytes:
 
 
 def _fits(points: npt.NDArray[np.float32], kind: str) -> bool:
-    if kind == "<f4":
+    if kind == "<f4" or not len(points):
         return True
     limits = np.iinfo(kind)
-    if not len(points) or points.min() < limits.min or points.max() > limits.max:
-        return not len(points)
+    if points.min() < limits.min or points.max() > limits.max:
+        return False
     return bool((points == np.trunc(points)).all() and not np.signbit(points[points == 0]).any())
 
 
@@ -82,11 +84,10 @@ def _head(record: bytes) -> tuple[dict[str, Any], int]:
     return orjson.loads(record[_LENGTH.size : start]), start
 
 
-def _decode(record: bytes) -> tuple[dict[str, Any], Strokes, bytes]:
-    head, start = _head(record)
+def _strokes(record: bytes, head: dict[str, Any], start: int) -> tuple[Strokes, int]:
+    """The strokes, and where they end in the record."""
     lengths, kind = head["strokes"], np.dtype(head["type"])
-    end = start + sum(lengths) * 2 * kind.itemsize
-    points = np.frombuffer(record[start:end], kind).reshape(-1, 2).astype(np.float32)
     bounds = np.cumsum([0, *lengths]).tolist()
-    strokes = tuple(points[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True))
-    return head, strokes, record[end:]
+    end = start + bounds[-1] * 2 * kind.itemsize
+    points = np.frombuffer(record[start:end], kind).reshape(-1, 2).astype(np.float32)
+    return tuple(points[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)), end

@@ -36,7 +36,8 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from indexer.changes import OWN, Row, View
+from indexer.overlay import View
+from indexer.entry import Entry
 from indexer.checked import DIGEST, CheckedArray, CheckedFile, block_digests
 from indexer.durable import sync
 from indexer.errors import SnapshotError
@@ -233,8 +234,8 @@ class Snapshot:
         chosen = range(len(self)) if rows is None else rows
         return SketchSet.of((self.item(int(row)) for row in chosen), self.classes)
 
-    def stored_rows(self, embedded: bool) -> Iterator[Row]:
-        """Every view as a row for another snapshot, in this one's order; with its embedding, where that is wanted."""
+    def entries(self, embedded: bool) -> Iterator[Entry]:
+        """Every view as an entry for another snapshot, in this one's order; with its embedding, where that is wanted."""
         for first in range(0, self.views, 1024):
             last = min(first + 1024, self.views)
             items = self.view_items[first:last]
@@ -245,9 +246,8 @@ class Snapshot:
             ids, labels = self.ids[items].tolist(), self.labels(items).tolist()
             for n, (key, item) in enumerate(zip(ids, items.tolist(), strict=True)):
                 record = data[bounds[n] - bounds[0] : bounds[n + 1] - bounds[0]]
-                number = OWN if item != before else decode_view(record, key).number
+                yield Entry(key, item != before, self.classes[labels[n]], record, vectors[n])
                 before = item
-                yield Row(key, number, self.classes[labels[n]], record, vectors[n])
 
     def _record(self, view: int) -> bytes:
         first, last = self._starts.span(view, view + 2).tolist()
