@@ -50,7 +50,7 @@ class CheckedFile:
             self._file.close()
             raise self._damaged()
         self._checked = np.zeros(blocks, bool)
-        self._whole = not blocks
+        self.whole = not blocks
         self.damage: SnapshotError | None = None
 
     def verify(self, stop: threading.Event | None = None) -> None:
@@ -59,7 +59,7 @@ class CheckedFile:
             if stop is not None and stop.is_set():
                 return
             self._check(range(first, min(first + _READ, len(self._checked))))
-        self._whole = True
+        self.whole = True
 
     def read(self, start: int, stop: int) -> bytes:
         """The bytes start..stop, checked. Raises SnapshotError."""
@@ -70,7 +70,7 @@ class CheckedFile:
         """Check the blocks that hold the bytes starts..stops (n,), each at most a block long or alone. Raises SnapshotError."""
         if self.damage is not None:
             raise self.damage
-        if self._whole:
+        if self.whole:
             return
         if len(starts) == 1:
             blocks: Iterable[int] = range(int(starts[0]) // BLOCK, -(-int(stops[0]) // BLOCK))

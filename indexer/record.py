@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from indexer.overlay import View
+from indexer.view import View
 from sketches.item import Item, Picture
 from sketches.sketch import Strokes
 

@@ -124,6 +124,11 @@ class Snapshot:
         """What was found since it was opened: then nothing more is read from it."""
         return next((file.damage for file in self._files.values() if file.damage), None)
 
+    @property
+    def checked(self) -> bool:
+        """Whether every byte has been."""
+        return all(file.whole for file in self._files.values())
+
     def verify(self, stop: threading.Event | None = None) -> None:
         """Check every byte that has not been, until `stop`."""
         for file in self._files.values():
@@ -291,7 +296,7 @@ def open_snapshot(folder: Path, whole: bool = False) -> Snapshot:
     lease = _lease(folder)
     try:
         manifest = read_manifest(folder)
-        snapshot = Snapshot(folder, manifest, _files(folder, manifest))
+        snapshot = Snapshot(folder, manifest, checked_files(folder, manifest))
         if whole or sum(file["bytes"] for file in manifest.files.values()) <= AT_OPENING:
             snapshot.verify()
     except BaseException:
@@ -331,7 +336,7 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _files(folder: Path, manifest: Manifest) -> dict[str, CheckedFile]:
+def checked_files(folder: Path, manifest: Manifest) -> dict[str, CheckedFile]:
     """The files, with the digests of their blocks. Raises SnapshotError."""
     path = folder / DIGESTS
     digests = path.read_bytes() if path.is_file() else b""

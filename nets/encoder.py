@@ -12,6 +12,7 @@ from tqdm import tqdm
 from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, load_checkpoint, sha256_of
 from nets.exits import EMBEDDING_DIM
 from nets.fold import fold_batch_norm
+from nets.posterior import PosteriorNet
 from nets.registry import build_net
 from sketches.raster import Raster, rasterise
 from sketches.sketch import Stroke
@@ -49,6 +50,11 @@ class Encoder:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         fold_batch_norm(net.eval())
         self._net: nn.Module = net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def dimensions(self) -> int:
+        """How many of the embedding's 1024 numbers are used: the first ones; the others are zero."""
+        return int(self._net.mix.out_features) if isinstance(self._net, PosteriorNet) else EMBEDDING_DIM
 
     def raster(self, strokes: Sequence[Stroke]) -> Raster:
         """The strokes as this net sees them, (size, size)."""
