@@ -45,7 +45,7 @@ from indexer.pointer import current_snapshot
 from indexer.record import decode_item, decode_view, name_of, strokes_of
 from nets.checkpoint import CheckpointError
 from nets.encoder import Encoder
-from nets.exits import EMBEDDING_DIM
+from nets.embedding import EMBEDDING_DIM
 from sketches.item import Item
 from sketches.sketch import Strokes
 from sketches.sketch_set import SketchSet

@@ -18,7 +18,7 @@ from indexer.index import Nearest, Removed
 from indexer.overlay import Overlay
 from indexer.rows import Mark
 from indexer.snapshot import Snapshot, open_current
-from nets.exits import EMBEDDING_DIM
+from nets.embedding import EMBEDDING_DIM
 from search.additions import Additions
 from search.results import Guess, Hit, Results, SearchError, UnknownSketch
 from sketches.item import Item
