@@ -27,8 +27,8 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     snapshot = open_current(args.gallery)
-    rows = np.random.default_rng(args.seed).integers(len(snapshot.sketches), size=COUNT)
-    drawings = [snapshot.sketches.strokes(row) for row in rows]
+    rows = np.random.default_rng(args.seed).integers(len(snapshot), size=COUNT)
+    drawings = [snapshot.strokes(row) for row in rows]
 
     started = time.perf_counter()
     rasters = np.stack([rasterise(strokes, snapshot.encoder.config.raster) for strokes in drawings])

@@ -226,9 +226,8 @@ def _ann(args: argparse.Namespace) -> None:
 
 def _latency(args: argparse.Namespace) -> None:
     engine = SearchEngine.open(args.gallery)
-    sketches = engine.snapshot.sketches
-    rows = np.random.default_rng(args.seed).integers(len(sketches), size=args.queries)
-    drawings = [sketches.strokes(row) for row in rows]
+    rows = np.random.default_rng(args.seed).integers(len(engine.snapshot), size=args.queries)
+    drawings = [engine.snapshot.strokes(row) for row in rows.tolist()]
     single = single_queries(engine, drawings)
     for kind, stages in single.items():
         print(f"{kind:8}", "  ".join(f"{stage} {t.p50:.2f} / {t.p95:.2f} / {t.p99:.2f}" for stage, t in stages.items()), "ms")
@@ -243,7 +242,7 @@ def _latency(args: argparse.Namespace) -> None:
                 "single_query_ms": {kind: {name: asdict(t) for name, t in stages.items()} for kind, stages in single.items()},
                 **{way.replace(" ", "_"): [asdict(load) for load in tried] for way, tried in loads.items()},
                 "drawings": len(engine),
-                "checkpoint": engine.snapshot.encoder.name,
+                "checkpoint": engine.encoder.name,
                 "threads_of_each_query": 1,
                 **provenance(args.seed),
             }

@@ -24,7 +24,8 @@ from tqdm import tqdm
 from indexer.embedding import BLOCK, EmbeddingFile
 from indexer.entry import Entry, item_entries
 from indexer.errors import GalleryError, SnapshotError
-from indexer.index import IndexSpec, Nearest, agreement, fill_index, index_for, train_index
+from indexer.exact import agreement
+from indexer.index import IndexSpec, Nearest, fill_index, index_for, train_index
 from indexer.overlay import Overlay
 from indexer.pointer import SNAPSHOTS, history, publish
 from indexer.snapshot import (

@@ -4,7 +4,7 @@ Up to EXACT views every one is measured. Beyond, an inverted file of one bit a d
 fast scan) names some hundred candidates, and these are measured exactly, from the stored float16 embeddings.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ EXACT = 50_000  # views; one thread measures so many in some ten milliseconds
 SCANNED = 20_000  # views of a filter that are rather all measured than looked up
 CANDIDATES = 160  # measured at least, however few are asked for
 SAMPLE = 40  # vectors a list that the index is trained on
-_CHUNK = 8_192  # rows decoded at a time
+CHUNK = 8_192  # rows decoded at a time
 _ROUNDING = 2e-5  # relative to the lengths, what float32 may be wrong by
 
 Floats = npt.NDArray[np.float32]
@@ -76,8 +76,8 @@ def train_index(spec: IndexSpec, embeddings: npt.NDArray[np.float16], memory: in
     count = min(views, max(lists, min(SAMPLE * lists, memory // (8 * dimensions))))
     rows = np.sort(np.random.default_rng(seed).choice(views, count, replace=False))
     sample = np.empty((count, dimensions), np.float32)
-    for first in range(0, count, _CHUNK):
-        sample[first : first + _CHUNK] = decoded(embeddings[rows[first : first + _CHUNK]])
+    for first in range(0, count, CHUNK):
+        sample[first : first + CHUNK] = decoded(embeddings[rows[first : first + CHUNK]])
     _inverted_file(index).cp.min_points_per_centroid = 1  # it is a rule of thumb, not an error, that a small sample is small
     index.train(sample)
     return index
@@ -85,8 +85,8 @@ def train_index(spec: IndexSpec, embeddings: npt.NDArray[np.float16], memory: in
 
 def fill_index(index: faiss.Index, embeddings: npt.NDArray[np.float16]) -> None:
     """Add all rows (V, D), some at a time."""
-    for first in range(0, len(embeddings), _CHUNK):
-        index.add(decoded(embeddings[first : first + _CHUNK]))
+    for first in range(0, len(embeddings), CHUNK):
+        index.add(decoded(embeddings[first : first + CHUNK]))
 
 
 class Nearest:
@@ -100,8 +100,8 @@ class Nearest:
         self._matrix: Floats | None = None
         if self._index is None:
             self._matrix = np.empty(self._embeddings.shape, np.float32)
-            for first in range(0, len(self._matrix), _CHUNK):
-                self._matrix[first : first + _CHUNK] = decoded(self._embeddings.span(first, first + _CHUNK))
+            for first in range(0, len(self._matrix), CHUNK):
+                self._matrix[first : first + CHUNK] = decoded(self._embeddings.span(first, first + CHUNK))
             self._norms = np.einsum("vd,vd->v", self._matrix, self._matrix)
 
     def __call__(
@@ -146,8 +146,8 @@ class Nearest:
             if self._matrix is not None:
                 yield start, stop, self._matrix[start:stop], self._norms[start:stop]
                 continue
-            for first in range(start, stop, _CHUNK):
-                last = min(first + _CHUNK, stop)
+            for first in range(start, stop, CHUNK):
+                last = min(first + CHUNK, stop)
                 block = decoded(self._embeddings.span(first, last))
                 yield first, last, block, np.einsum("vd,vd->v", block, block)
 
@@ -178,10 +178,10 @@ class Nearest:
         """Exact squared distances, in float64."""
         squares = np.empty(len(views))
         wide = query.astype(np.float64)
-        for first in range(0, len(views), _CHUNK):
-            rows = self._embeddings.rows(views[first : first + _CHUNK])
+        for first in range(0, len(views), CHUNK):
+            rows = self._embeddings.rows(views[first : first + CHUNK])
             apart = decoded(rows) - wide
-            squares[first : first + _CHUNK] = np.einsum("vd,vd->v", apart, apart)
+            squares[first : first + CHUNK] = np.einsum("vd,vd->v", apart, apart)
         return squares
 
 
@@ -198,42 +198,6 @@ class Removed:
         """Those of first..last, counted from `first`."""
         a, b = np.searchsorted(self.views, (first, last))
         return self.views[a:b] - first
-
-
-def agreement(
-    nearest: Nearest, embeddings: Any, k: int = 10, sample: int = 200, seed: int = 0
-) -> tuple[float, tuple[float, float]]:
-    """ann_recall@k, and its 95 % interval over queries: the share of the exact neighbours of random views that are found.
-
-    Ties count as found. `embeddings` is an array (V, D), mapped; it is read once, some rows at a time.
-    """
-    total = len(embeddings)
-    rng = np.random.default_rng(seed)
-    asked = np.sort(rng.choice(total, min(sample, total), replace=False))
-    queries = decoded(embeddings[asked])
-    k = min(k, total)
-    furthest = exact_furthest(queries, (embeddings[first : first + _CHUNK] for first in range(0, total, _CHUNK)), k)
-    shares = np.array(
-        [(nearest(query, k)[0][:k] <= far * (1 + 1e-6) + 1e-9).sum() / k for query, far in zip(queries, furthest, strict=True)]
-    )
-    means = rng.choice(shares, (1000, len(shares))).mean(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975)).tolist()
-    return float(shares.mean()), (low, high)
-
-
-def exact_furthest(queries: Floats, blocks: Iterable[npt.NDArray[np.float16]], k: int) -> npt.NDArray[np.float64]:
-    """Squared distance (Q,) of each query's k-th nearest row, by brute force over all blocks."""
-    lengths = np.einsum("qd,qd->q", queries, queries)[:, None]
-    near = np.full((len(queries), 2 * k), np.inf, np.float64)
-    for block in blocks:
-        rows = decoded(block)
-        squares = lengths + np.einsum("vd,vd->v", rows, rows) - 2 * queries @ rows.T  # (Q, block)
-        # The nearest of each block by float32, exactly measured again: rounding must not decide what counts as found.
-        take = min(2 * k, squares.shape[1])
-        columns = np.argpartition(squares, take - 1, axis=1)[:, :take]
-        exact = ((rows[columns] - queries[:, None].astype(np.float64)) ** 2).sum(axis=2)
-        near = np.sort(np.concatenate((near, exact), axis=1), axis=1)[:, : 2 * k]
-    return near[:, k - 1]
 
 
 def decoded(rows: Any) -> Floats:
