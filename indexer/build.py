@@ -17,9 +17,9 @@ import numpy.typing as npt
 import torch
 from filelock import FileLock, Timeout
 
-from indexer.errors import GalleryError, SnapshotError
+from indexer.errors import GalleryError
 from indexer.exact import agreement
-from indexer.journal import Journal
+from indexer.overlay import Overlay
 from indexer.pointer import SNAPSHOTS, history, publish
 from indexer.snapshot import CHECKPOINT, GALLERY, INDEX, Manifest, open_snapshot, read_manifest, seal, write_gallery
 from nets.checkpoint import sha256_of
@@ -70,15 +70,8 @@ def writing(gallery: Path) -> Iterator[None]:
 
 
 def last_change(gallery: Path) -> int:
-    """The number of the last change made online, in the journal or already in a snapshot; 0 where there never was one."""
-    names = history(gallery)
-    held = 0
-    if names and (gallery / SNAPSHOTS / names[0]).is_dir():
-        try:
-            held = read_manifest(gallery / SNAPSHOTS / names[0]).journal_seq
-        except SnapshotError:
-            held = 0  # of an older format, or damaged: a build replaces it
-    return max([held, *(change.seq for change in Journal(gallery).all_changes())])
+    """The number of the last change made online; 0 where there never was one."""
+    return Overlay(gallery).last() if history(gallery) else 0
 
 
 def write_snapshot(

@@ -19,7 +19,7 @@ from indexer.build import write_snapshot, writing
 from indexer.contents import contents
 from indexer.durable import replace_file, sync
 from indexer.errors import NotPublished
-from indexer.journal import Journal
+from indexer.overlay import Overlay
 from indexer.pointer import current_snapshot, publish
 from indexer.snapshot import CHECKPOINT, Manifest, Snapshot, open_current, read_manifest
 from nets.encoder import BATCH, Encoder
@@ -63,9 +63,9 @@ def rebuild(gallery: Path, encoder: Encoder, judge: Judge, force: bool = False) 
         started = time.monotonic()
         serving = open_current(gallery)
         work = gallery / WORK
-        changes = Journal(gallery, serving.manifest.journal_seq).new_changes()
-        seq = _planned(work, serving, encoder, changes[-1].seq if changes else serving.manifest.journal_seq)
-        sketches, rows = contents(serving.sketches, (change for change in changes if change.seq <= seq))
+        changes = _planned(work, serving, encoder, Overlay(gallery))
+        seq = max(changes.last(), serving.manifest.journal_seq)
+        sketches, rows = contents(serving.sketches, changes, serving.manifest.journal_seq)
         embeddings = _embedded(work, sketches, encoder)
 
         both = rows >= 0  # drawings that the serving snapshot has embedded
@@ -84,7 +84,7 @@ def rebuild(gallery: Path, encoder: Encoder, judge: Judge, force: bool = False) 
         if not published:
             raise NotPublished(
                 f"{gate.summary} The snapshot {serving.name} stays current. The candidate is kept as {folder.name}; "
-                "`--force` publishes it nevertheless"
+                f"`python -m indexer rollback --gallery {gallery} --to {folder.name}` publishes it nevertheless"
             )
         return read_manifest(folder)
 
@@ -95,20 +95,21 @@ def _outcome(gate: Gate, force: bool) -> str:
     return "forced" if force else "refused"
 
 
-def _planned(work: Path, serving: Snapshot, encoder: Encoder, seq: int) -> int:
-    """The last change to fold in: an unfinished rebuild's of the same snapshot with the same checkpoint, else `seq` anew."""
+def _planned(work: Path, serving: Snapshot, encoder: Encoder, overlay: Overlay) -> Overlay:
+    """The changes to fold in, as they were when this rebuild began, or the unfinished one that it goes on with."""
     plan = {"snapshot": serving.name, "checkpoint_sha256": encoder.sha256}
+    frozen = Overlay(work)
     try:
         found = json.loads((work / PLAN).read_text("utf-8"))
     except (OSError, ValueError):
         found = {}
-    if plan.items() <= found.items():
-        return int(found["journal_seq"])
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    sync(work.parent)
-    replace_file(work / PLAN, json.dumps({**plan, "journal_seq": seq}).encode())
-    return seq
+    if plan != found or not frozen.path.is_file():
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        sync(work.parent)
+        overlay.copy(frozen.path)
+        replace_file(work / PLAN, json.dumps(plan).encode())
+    return frozen
 
 
 def _embedded(work: Path, sketches: SketchSet, encoder: Encoder) -> npt.NDArray[np.float32]:
