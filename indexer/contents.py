@@ -1,17 +1,23 @@
-"""What a gallery holds: the drawings of a snapshot, and the changes since."""
+"""What a gallery holds: the items of a snapshot, and the changes since."""
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Iterator
 
+from indexer.entry import Entry
 from indexer.overlay import Overlay
-from sketches.sketch_set import SketchSet
+from indexer.record import encode_item
+from indexer.snapshot import Snapshot
 
 
-def contents(base: SketchSet, overlay: Overlay, held: int) -> tuple[SketchSet, npt.NDArray[np.int64]]:
-    """The drawings (N) after the changes, those of `base` first; and each one's row (N,) in `base`, -1 for an added one."""
+def contents(base: Snapshot, overlay: Overlay, net: str) -> Iterator[Entry]:
+    """The items after the changes, those of `base` first, with the embeddings that the net of this digest has made already.
+
+    The further views of items stay with the overlay.
+    """
+    held = base.manifest.last_change
     changed = overlay.changed(held)
-    rows = [row for row, key in enumerate(base.ids.tolist()) if key not in changed]
-    added = [one.item for one in overlay.items(held, "")]
-    classes = tuple(dict.fromkeys((*base.classes, *(item.label for item in added))))
-    sketches = SketchSet.of((*(base.sketch(row) for row in rows), *added), classes)
-    return sketches, np.array([*rows, *(-1 for _ in added)], np.int64)
+    for entry in base.entries(embedded=base.manifest.net == net):
+        if entry.id not in changed:
+            yield entry
+    for added in overlay.items(held, net):
+        embedding = None if added.embedding is None else added.embedding[: base.dimensions]
+        yield Entry(added.item.id, True, added.item.label, encode_item(added.item), embedding)

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from indexer.build import UNFINISHED, writing
 from indexer.database import check
 from indexer.errors import SnapshotError
 from indexer.exact import agreement
+from indexer.index import Nearest
 from indexer.overlay import Overlay
 from indexer.pointer import SNAPSHOTS, current_snapshot, pointing, read_pointer, snapshot_folder
-from indexer.snapshot import Manifest, is_open, open_snapshot, read_manifest
+from indexer.snapshot import EMBEDDINGS, Manifest, is_open, open_snapshot, read_manifest
 
 
 @dataclass(frozen=True)
@@ -52,17 +55,19 @@ def entries(gallery: Path) -> list[Entry]:
 def verify(gallery: Path, name: str | None = None) -> dict[str, Any]:
     """Read a snapshot (the current one) whole, hold its index to exact search, and read all changes. Raises GalleryError."""
     folder = snapshot_folder(gallery, name) if name else current_snapshot(gallery)
-    snapshot = open_snapshot(folder)
-    share = agreement(snapshot.index, snapshot.embeddings)
+    snapshot = open_snapshot(folder, whole=True)
+    share = 1.0
+    if snapshot.index is not None:  # else every embedding is measured
+        share, _ = agreement(Nearest(snapshot), np.load(folder / EMBEDDINGS, mmap_mode="r"))
     expected = snapshot.manifest.quality.get("ann_recall@10", 1.0)
     if share < expected - 0.05:
         raise SnapshotError(f"{folder}: the index finds {share:.2f} of the exact neighbours, not {expected:.2f}; rebuild it")
     overlay = Overlay(gallery)
     check(overlay.path, overlay.wait)
-    changes = overlay.since(snapshot.manifest.journal_seq, snapshot.encoder.sha256)
+    changes = overlay.since(snapshot.manifest.last_change, snapshot.manifest.net)
     return {
         "snapshot": snapshot.name,
-        "sketches": len(snapshot.sketches),
+        "sketches": len(snapshot),
         "ann_recall@10": share,
         "added": len(changes.added),
         "removed": len(changes.removed),
@@ -93,7 +98,7 @@ def collect(gallery: Path, keep: int) -> list[str]:
             shutil.rmtree(gallery / SNAPSHOTS / (UNFINISHED + name))
         left = [_readable(folder) for folder in _folders(gallery)]
         if all(left):  # one that is damaged may be brought back and need every change
-            Overlay(gallery).forget(min(manifest.journal_seq for manifest in left if manifest))
+            Overlay(gallery).forget(min(manifest.last_change for manifest in left if manifest))
         return removed
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from indexer.entry import as_item
 from indexer.overlay import Added, Overlay
 from indexer.snapshot import open_current
 from nets.encoder import BATCH, Encoder
@@ -21,15 +22,10 @@ def change_gallery(gallery: Path, added: Sequence[Sketch] = (), removed: Sequenc
     """
     snapshot = open_current(gallery)
     items = [as_item(sketch) for sketch in added]
-    ids = frozenset(snapshot.sketches.ids.tolist())
+    embedded = embed_items(items, snapshot.encoder) if items else []
     return Overlay(gallery).change(
-        snapshot.manifest.journal_seq, ids.__contains__, snapshot.encoder.sha256, embed_items(items, snapshot.encoder), removed
+        snapshot.manifest.last_change, lambda key: snapshot.row(key) is not None, snapshot.manifest.net, embedded, removed
     )
-
-
-def as_item(sketch: Sketch) -> Item:
-    """A plain sketch as an item. Raises DamagedSketch for a label that an item may not have."""
-    return sketch if isinstance(sketch, Item) else Item(sketch.id, sketch.label, sketch.strokes)
 
 
 def embed_items(items: Sequence[Item], encoder: Encoder) -> list[Added]:

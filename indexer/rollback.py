@@ -17,13 +17,13 @@ def rollback(gallery: Path, to: str | None = None) -> str:
     Raises GalleryError where there is none, or `to` is damaged; GalleryBusy, OSError. Then the pointer is where it was.
     """
     if to is not None:
-        snapshot = open_snapshot(snapshot_folder(gallery, to))
+        snapshot = open_snapshot(snapshot_folder(gallery, to), whole=True)
         publish(gallery, snapshot.name)
         return snapshot.name
     before = read_pointer(gallery)
     for name in before.published[1:]:
         try:
-            snapshot = open_snapshot(snapshot_folder(gallery, name))
+            snapshot = open_snapshot(snapshot_folder(gallery, name), whole=True)
             break
         except GalleryError as error:
             log.warning("%s is passed over: %s", name, error)

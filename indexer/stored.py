@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from nets.exits import EMBEDDING_DIM
+from nets.embedding import EMBEDDING_DIM
 
 
 def pack_embedding(embedding: npt.NDArray[np.float32]) -> bytes:

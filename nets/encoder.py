@@ -9,15 +9,16 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, load_checkpoint, sha256_of
-from nets.exits import EMBEDDING_DIM
-from nets.fold import fold_batch_norm
-from nets.registry import build_net
+from nets.architectures.fold import fold_batch_norm
+from nets.architectures.posterior import PosteriorNet
+from nets.architectures.registry import build_net
+from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, load_checkpoint
+from nets.digest import sha256_of
+from nets.embedding import EMBEDDING_DIM, Embeddings
 from sketches.raster import Raster, rasterise
 from sketches.sketch import Stroke
 from sketches.sketch_set import SketchSet
 
-Embeddings = npt.NDArray[np.float32]  # (N, 1024)
 BATCH = 256
 
 
@@ -49,6 +50,11 @@ class Encoder:
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         fold_batch_norm(net.eval())
         self._net: nn.Module = net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def dimensions(self) -> int:
+        """How many of the embedding's 1024 numbers are used: the first ones; the others are zero."""
+        return int(self._net.mix.out_features) if isinstance(self._net, PosteriorNet) else EMBEDDING_DIM
 
     def raster(self, strokes: Sequence[Stroke]) -> Raster:
         """The strokes as this net sees them, (size, size)."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nets.exits import EMBEDDING_DIM
+from nets.embedding import EMBEDDING_DIM
 from sketches.item import Item
 
 Floats = npt.NDArray[np.float32]
@@ -123,8 +123,14 @@ class Additions:
     def _append(self, key: int, label: str, embedding: Floats) -> int:
         table, row = self._table, self._table.count
         if row == len(table.keys):
-            longer = map(_longer, (table.embeddings, table.squares, table.keys, table.labels, table.there))
-            table = _Table(row, *longer)
+            table = _Table(
+                row,
+                _longer(table.embeddings),
+                _longer(table.squares),
+                _longer(table.keys),
+                _longer(table.labels),
+                _longer(table.there),
+            )
         table.embeddings[row] = embedding
         table.squares[row] = np.square(embedding).sum()
         table.keys[row] = key

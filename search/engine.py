@@ -1,142 +1,178 @@
 """SearchEngine: one snapshot and the changes since, ready to be asked from many threads at once."""
 
+import logging
 import threading
 import time
-from collections import Counter
+import weakref
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from indexer.overlay import Changes, Overlay
+from indexer.errors import SnapshotError
+from indexer.index import Nearest, Removed
+from indexer.overlay import Overlay
 from indexer.rows import Mark
 from indexer.snapshot import Snapshot, open_current
-from nets.exits import EMBEDDING_DIM
+from nets.embedding import EMBEDDING_DIM
 from search.additions import Additions
 from search.results import Guess, Hit, Results, SearchError, UnknownSketch
 from sketches.item import Item
-from sketches.sketch import Strokes, check_strokes
+from sketches.sketch import Sketch, Strokes, check_strokes
 from sketches.upload import read_upload
 
+log = logging.getLogger(__name__)
+
 MAX_K = 1_000
+MAX_OFFSET = 10_000
 GUESSES = 3
 
+Embedding = npt.NDArray[np.float32]  # (1024,)
 
+
+@dataclass(frozen=True)
 class _Changed:
-    """What differs from the snapshot: rows removed from it or replaced, and what was added. One thread at a time changes it."""
+    """What differs from the snapshot; a search keeps to the one it began with.
 
-    def __init__(self, rows: int) -> None:
-        self.visible = np.ones(rows, bool)
-        self.removed = 0
-        self.bitmap: npt.NDArray[np.uint8] | None = None  # of the visible rows, for FAISS; None while all are
-        self.additions = Additions()
+    gone  rows of the snapshot's items that were removed or replaced, and `removed` their views
+    """
 
-    def hide(self, rows: Sequence[int]) -> None:
-        if rows:
-            self.visible[rows] = False
-            self.removed = len(self.visible) - int(self.visible.sum())
-            self.bitmap = np.packbits(self.visible, bitorder="little")
+    gone: frozenset[int] = frozenset()
+    removed: Removed | None = None
+    additions: Additions = field(default_factory=Additions)
 
 
 class SearchEngine:
-    """Nearest sketches of one gallery snapshot with the changes since. Asking changes nothing, so threads need no lock."""
+    """Nearest items of one gallery snapshot and its changes. Asking changes nothing, so threads need no lock.
+
+    Every question raises SnapshotError where the snapshot turns out to be damaged.
+    """
 
     def __init__(self, snapshot: Snapshot, overlay: Overlay) -> None:
-        """Raises GalleryError where the changes cannot be read."""
         self.snapshot = snapshot
         self.overlay = overlay
-        sketches = snapshot.sketches
-        self._row_of_id = {key: row for row, key in enumerate(sketches.ids.tolist())}
-        self._class_numbers = {name: number for number, name in enumerate(sketches.classes)}
-        self._changed = _Changed(len(sketches))
+        self.encoder = snapshot.encoder
+        self._nearest = Nearest(snapshot)
+        self._class_numbers = {name: number for number, name in enumerate(snapshot.classes)}
+        self._changed = _Changed()
         self._mark: Mark | None = None
         self._changing = threading.Lock()
         self.catch_up()
 
     @classmethod
     def open(cls, gallery: Path) -> "SearchEngine":
-        """The gallery's current snapshot with all changes since. Raises GalleryError."""
-        return cls(open_current(gallery), Overlay(gallery))
+        """The gallery's current snapshot with all changes since; a large one is checked meanwhile. Raises GalleryError."""
+        engine = cls(open_current(gallery), Overlay(gallery))
+        if not engine.snapshot.checked:
+            stop = threading.Event()
+            weakref.finalize(engine, stop.set)
+            threading.Thread(target=_check, args=(engine.snapshot, stop), name="snapshot-check", daemon=True).start()
+        return engine
 
     def __len__(self) -> int:
         changed = self._changed
-        return len(self.snapshot.sketches) - changed.removed + len(changed.additions)
+        return len(self.snapshot) - len(changed.gone) + len(changed.additions)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, int) and (key in self._changed.additions.items or self._row(key) is not None)
+        return isinstance(key, int) and self._holds(key, self._changed)
 
     def in_snapshot(self, key: int) -> bool:
-        """Whether the snapshot has this id, whatever changed since."""
-        return key in self._row_of_id
+        """Whether the snapshot has an item of this id, whatever changed since."""
+        return self._row(key) is not None
 
     @property
     def unfolded(self) -> int:
-        """How many changes to the snapshot are applied: items added, removed, further drawings."""
+        """How many changes stand on top of the snapshot: items removed, items added, further drawings."""
         changed = self._changed
-        return changed.removed + len(changed.additions) + changed.additions.views
+        return len(changed.gone) + len(changed.additions) + changed.additions.views
 
-    def catch_up(self, wait: float = 3.0) -> bool:
-        """Apply what the overlay has that this engine has not; False where another thread is at it for more than `wait` seconds.
+    @property
+    def damage(self) -> SnapshotError | None:
+        """Why no question is answered any more, if the snapshot turned out to be damaged."""
+        return self.snapshot.damage
 
-        Raises OverlayError, GalleryBusy.
-        """
-        if not self._changing.acquire(timeout=wait):
-            return False
-        try:
-            encoder = self.snapshot.encoder
-            changes = self.overlay.since(self.snapshot.manifest.journal_seq, encoder.sha256, self._mark)
-            self._apply(self.overlay.embedded(changes, encoder))
-        finally:
-            self._changing.release()
-        return True
+    def catch_up(self) -> None:
+        """Apply what changed since the last time. Raises OverlayError, GalleryBusy, OSError; then nothing is applied."""
+        with self._changing:
+            since = self.overlay.since(self.snapshot.manifest.last_change, self.encoder.sha256, self._mark)
+            changes = self.overlay.embedded(since, self.encoder)
+            before = _Changed() if changes.anew else self._changed
+            additions = before.additions
+            gone = {
+                row
+                for key in (*changes.removed, *(one.item.id for one in changes.added))
+                if (row := self._row(key)) is not None
+            }
+            for key in changes.removed:
+                additions.discard(key)
+            for one in changes.added:
+                assert one.embedding is not None
+                additions.add(one.item, one.embedding)
+            for view in changes.removed_views:
+                additions.discard_view(view)
+            for drawn in changes.views:
+                label = self._label(drawn.item_id, additions)
+                if label is not None and drawn.embedding is not None:
+                    additions.add_view(drawn.id, drawn.item_id, label, drawn.embedding)
+            removed = before.removed
+            if not gone <= before.gone:
+                gone |= before.gone
+                views = [view for row in sorted(gone) for view in self.snapshot.views_of(row)]
+                removed = Removed(np.array(views, np.int64), self.snapshot.views)
+            self._changed = _Changed(before.gone | gone, removed, additions)
+            self._mark = changes.mark
 
-    def _apply(self, changes: Changes) -> None:
-        changed = _Changed(len(self.snapshot.sketches)) if changes.anew else self._changed
-        additions = changed.additions
-        for one in changes.added:
-            assert one.embedding is not None
-            additions.add(one.item, one.embedding)
-        gone = (*changes.removed, *(one.item.id for one in changes.added))
-        changed.hide([self._row_of_id[key] for key in gone if key in self._row_of_id])
-        for key in changes.removed:
-            additions.discard(key)
-        for view in changes.removed_views:
-            additions.discard_view(view)
-        for one_view in changes.views:
-            label = self._label(one_view.item_id, changed)
-            if label is not None:
-                assert one_view.embedding is not None
-                additions.add_view(one_view.id, one_view.item_id, label, one_view.embedding)
-        self._changed, self._mark = changed, changes.mark
+    def similar(
+        self,
+        query: Strokes | bytes,
+        k: int = 10,
+        classes: Sequence[str] | None = None,
+        *,
+        offset: int = 0,
+        max_distance: float | None = None,
+    ) -> Results:
+        """The k items nearest to a drawing, given as strokes or as the bytes of a picture or SVG file.
 
-    def similar(self, query: Strokes | bytes, k: int = 10, classes: Sequence[str] | None = None) -> Results:
-        """The k sketches nearest to a drawing, given as strokes or as the bytes of a picture or SVG file.
-
-        `classes` narrows the gallery to these. Raises SketchError for a drawing that is not one, SearchError for the rest.
+        `classes` narrows the gallery to these; `offset` leaves out the nearest ones, to turn the page; nothing is farther than
+        `max_distance`. Raises SketchError for a drawing that is not one, SearchError for the rest.
         """
         stages: dict[str, float] = {}
         with _timed(stages, "decode"):
             strokes = read_upload(query) if isinstance(query, bytes) else check_strokes(query)
         with _timed(stages, "raster"):
-            raster = self.snapshot.encoder.raster(strokes)
+            raster = self.encoder.raster(strokes)
         with _timed(stages, "embed"):
-            embeddings, logits = self.snapshot.encoder.exits(raster[None])
-        results = self._search(embeddings[0], k, classes, frozenset(), stages)
+            embeddings, logits = self.encoder.exits(raster[None])
+        results = self._search(embeddings[0], _Question(k, offset, max_distance, classes), frozenset(), stages)
         return replace(results, guesses=self._guesses(logits[0]), seen=strokes if isinstance(query, bytes) else None)
 
-    def similar_to_id(self, key: int, k: int = 10, classes: Sequence[str] | None = None) -> Results:
-        """The k sketches nearest to one of the gallery, which itself is not among them. Raises UnknownSketch, SearchError."""
-        return self.similar_to_examples([key], [], k, classes)
+    def similar_to_id(
+        self,
+        key: int,
+        k: int = 10,
+        classes: Sequence[str] | None = None,
+        *,
+        offset: int = 0,
+        max_distance: float | None = None,
+    ) -> Results:
+        """The k items nearest to one of the gallery, which itself is not among them. Raises UnknownSketch, SearchError."""
+        return self.similar_to_examples([key], [], k, classes, offset=offset, max_distance=max_distance)
 
     def similar_to_examples(
-        self, like: Sequence[int], unlike: Sequence[int], k: int = 10, classes: Sequence[str] | None = None
+        self,
+        like: Sequence[int],
+        unlike: Sequence[int],
+        k: int = 10,
+        classes: Sequence[str] | None = None,
+        *,
+        offset: int = 0,
+        max_distance: float | None = None,
     ) -> Results:
-        """The k sketches nearest to several of the gallery at once and far from others, none of which are among them.
+        """The k items nearest to several of the gallery at once and far from others, none of which are among them.
 
         The query is the mean of those it should be like, less half the mean of those it should not (Rocchio 1971).
         Raises UnknownSketch, SearchError.
@@ -150,94 +186,133 @@ class SearchEngine:
         if unwanted:
             query = query - np.mean(unwanted, axis=0) / 2
         # As long as an embedding is, so that distances mean what they always do.
-        length = np.mean([np.linalg.norm(embedding) for embedding in wanted])
+        length = np.mean([np.linalg.norm(one) for one in wanted])
         query = query * (length / max(float(np.linalg.norm(query)), 1e-12))
-        return self._search(query.astype(np.float32), k, classes, frozenset((*like, *unlike)), {})
+        question = _Question(k, offset, max_distance, classes)
+        return self._search(query.astype(np.float32), question, frozenset((*like, *unlike)), {})
 
     def similar_to_embedding(
-        self, embedding: npt.NDArray[np.float32], k: int = 10, classes: Sequence[str] | None = None
+        self,
+        embedding: Embedding,
+        k: int = 10,
+        classes: Sequence[str] | None = None,
+        *,
+        offset: int = 0,
+        max_distance: float | None = None,
     ) -> Results:
-        """The k sketches nearest to an embedding (1024,) float32. Raises SearchError."""
+        """The k items nearest to an embedding (1024,) float32. Raises SearchError."""
         if embedding.shape != (EMBEDDING_DIM,) or not np.isfinite(embedding).all():
             raise SearchError(f"an embedding is {EMBEDDING_DIM} finite numbers", field="embedding")
-        return self._search(embedding.astype(np.float32), k, classes, frozenset(), {})
+        return self._search(embedding.astype(np.float32), _Question(k, offset, max_distance, classes), frozenset(), {})
 
-    def embed(self, strokes: Strokes) -> npt.NDArray[np.float32]:
+    def embed(self, strokes: Strokes) -> Embedding:
         """The embedding (1024,) of a drawing. Raises SketchError."""
-        encoder = self.snapshot.encoder
-        return encoder.embed(encoder.raster(check_strokes(strokes))[None])[0]
+        return self.encoder.embed(self.encoder.raster(check_strokes(strokes))[None])[0]
 
-    def embedding(self, key: int) -> npt.NDArray[np.float32]:
-        """The embedding (1024,) of a sketch of the gallery. Raises UnknownSketch."""
-        additions = self._changed.additions
-        return additions.embedding(key) if key in additions.items else self.snapshot.embeddings[self._known_row(key)]
+    def embedding(self, key: int) -> Embedding:
+        """The embedding (1024,) of an item's own drawing. Raises UnknownSketch."""
+        changed = self._changed
+        try:
+            return changed.additions.embedding(key)
+        except KeyError:
+            return self.snapshot.item_embeddings(np.array([self._known_row(key, changed)]))[0]
 
-    def sketch(self, key: int) -> Item:
-        """A sketch of the gallery by its id, without its picture. Raises UnknownSketch."""
-        item = self._changed.additions.items.get(key)
-        if item is not None:
-            return item
-        sketch = self.snapshot.sketches.sketch(self._known_row(key))
-        return Item(sketch.id, sketch.label, sketch.strokes)
+    def item(self, key: int) -> Item:
+        """An item of the gallery by its id. Raises UnknownSketch."""
+        changed = self._changed
+        added = changed.additions.items.get(key)
+        if added is not None:
+            return replace(added, picture=self.overlay.picture(key))
+        return self.snapshot.item(self._known_row(key, changed))
+
+    def sketch(self, key: int) -> Sketch:
+        """The drawing of an item by its id, without its picture where it was added online. Raises UnknownSketch."""
+        changed = self._changed
+        return changed.additions.items.get(key) or self.snapshot.item(self._known_row(key, changed))
 
     def classes(self) -> dict[str, int]:
-        """The number of sketches of each class, by class name."""
-        changed, labels = self._changed, self.snapshot.sketches.labels
-        counts = np.bincount(labels[changed.visible], minlength=len(self._class_numbers))
-        total = Counter(dict(zip(self._class_numbers, counts.tolist(), strict=True)))
-        total.update(changed.additions.counts)
+        """The number of items of each class, by class name."""
+        changed = self._changed
+        counts = np.diff(self.snapshot.class_starts)
+        if changed.gone:
+            counts = counts - np.bincount(self.snapshot.labels(np.array(list(changed.gone))), minlength=len(counts))
+        total = dict(zip(self._class_numbers, counts.tolist(), strict=True))
+        for name, count in list(changed.additions.counts.items()):
+            total[name] = total.get(name, 0) + count
         return {name: count for name, count in total.items() if count}
 
     def _row(self, key: int) -> int | None:
-        """The row of a sketch that is in the snapshot and still counts."""
-        row = self._row_of_id.get(key)
-        return row if row is not None and self._changed.visible[row] else None
+        return self.snapshot.row(key)
 
-    def _known_row(self, key: int) -> int:
+    def _label(self, key: int, additions: Additions) -> str | None:
+        """The class of an item, if there is one."""
+        if key in additions.items:
+            return additions.items[key].label
         row = self._row(key)
-        if row is None:
+        return None if row is None else self.snapshot.label(row)
+
+    def _holds(self, key: int, changed: _Changed) -> bool:
+        if key in changed.additions.items:
+            return True
+        row = self._row(key)
+        return row is not None and row not in changed.gone
+
+    def _known_row(self, key: int, changed: _Changed) -> int:
+        row = self._row(key)
+        if row is None or row in changed.gone:
             raise UnknownSketch(f"the gallery has no sketch {key}", field="id")
         return row
 
-    def _label(self, key: int, changed: _Changed) -> str | None:
-        item = changed.additions.items.get(key)
-        if item is not None:
-            return item.label
-        row = self._row_of_id.get(key)
-        return self.snapshot.sketches.label(row) if row is not None and changed.visible[row] else None
-
     def _guesses(self, logits: npt.NDArray[np.float32]) -> tuple[Guess, ...]:
         probabilities = softmax(logits.astype(np.float64))
-        classes = self.snapshot.encoder.config.classes
+        classes = self.encoder.config.classes
         return tuple(Guess(classes[n], float(probabilities[n])) for n in np.argsort(-probabilities)[:GUESSES].tolist())
 
-    def _search(
-        self,
-        embedding: npt.NDArray[np.float32],
-        k: int,
-        classes: Sequence[str] | None,
-        excluded: Collection[int],
-        stages: dict[str, float],
-    ) -> Results:
-        if not 1 <= k <= MAX_K:
-            raise SearchError(f"k is {k}; it must be within 1..{MAX_K}", field="k")
+    def _search(self, query: Embedding, question: "_Question", excluded: Collection[int], stages: dict[str, float]) -> Results:
+        question.check()
+        changed = self._changed
         with _timed(stages, "search"):
-            changed = self._changed
-            labels = None if classes is None else self._known_classes(classes)
-            # More than asked for: the query itself may be among them.
-            squares, rows = self.snapshot.index.search(embedding[None], k + len(excluded), params=self._among(labels, changed))
-            found = [(d2, key) for d2, key in changed.additions.nearest(embedding, k, labels, excluded)]
-            for d2, row in zip(squares[0].tolist(), rows[0].tolist(), strict=True):
-                if row != -1:
-                    found.append((max(0.0, d2), int(self.snapshot.sketches.ids[row])))
-            found.sort()  # FAISS leaves ties in any order; the smaller id first
+            labels = None if question.classes is None else self._known_classes(question.classes)
+            wanted = question.offset + question.k + len(excluded)  # more than asked for: the query may be among them
+            found = self._nearest_items(query, wanted, labels, changed)
+            for square, key in changed.additions.nearest(query, wanted, labels, excluded):
+                found[key] = min(square, found.get(key, np.inf))
+            ranked = sorted((square, key) for key, square in found.items() if key not in excluded)
             hits: list[Hit] = []
-            seen = set(excluded)
-            for d2, key in found:
-                if key not in seen and len(hits) < k and (label := self._label(key, changed)) is not None:
-                    seen.add(key)  # an item once, by the nearest of its drawings
-                    hits.append(Hit(key, label, d2**0.5, len(hits) + 1))
+            for square, key in ranked[question.offset : question.offset + question.k]:
+                distance = max(0.0, square) ** 0.5
+                if question.max_distance is not None and distance > question.max_distance:
+                    break
+                label, name = self._words(key, changed.additions)
+                hits.append(Hit(key, label, distance, question.offset + len(hits) + 1, name))
         return Results(self.snapshot.name, tuple(hits), stages)
+
+    def _nearest_items(
+        self, query: Embedding, wanted: int, labels: frozenset[str] | None, changed: _Changed
+    ) -> dict[int, float]:
+        """Squared distances of at least the `wanted` nearest items of the snapshot, by id: each by its nearest view."""
+        snapshot, count = self.snapshot, wanted
+        among = None
+        if labels is not None:
+            numbers = sorted(self._class_numbers[name] for name in labels if name in self._class_numbers)
+            among = [(int(snapshot.view_starts[n]), int(snapshot.view_starts[n + 1])) for n in numbers]
+        used = query[: snapshot.dimensions]
+        beyond = float(np.square(query[snapshot.dimensions :]).sum())
+        while True:
+            squares, views = self._nearest(used, count, among, changed.removed)
+            items, first = np.unique(snapshot.view_items[views], return_index=True)  # the first is the nearest
+            if len(items) >= wanted or len(views) < count:
+                return dict(zip(snapshot.ids[items].tolist(), (squares[first] + beyond).tolist(), strict=True))
+            count *= 2  # items with many views
+
+    def _words(self, key: int, additions: Additions) -> tuple[str, str]:
+        """Label and name of an item that was found."""
+        added = additions.items.get(key)
+        if added is not None:
+            return added.label, added.name
+        row = self._row(key)
+        assert row is not None
+        return self.snapshot.label(row), self.snapshot.name_of(row)
 
     def _known_classes(self, classes: Sequence[str]) -> frozenset[str]:
         known = self.classes()
@@ -249,18 +324,32 @@ class SearchEngine:
             )
         return frozenset(classes)
 
-    def _among(self, labels: Collection[str] | None, changed: _Changed) -> faiss.SearchParameters | None:
-        """Parameters of one search that sees only these classes and nothing removed; the shared index stays as it is."""
-        if labels is None:
-            if changed.bitmap is None:
-                return None
-            bitmap = changed.bitmap
-        else:
-            numbers = [self._class_numbers[name] for name in labels if name in self._class_numbers]
-            seen = np.isin(self.snapshot.sketches.labels, numbers) & changed.visible
-            bitmap = np.packbits(seen, bitorder="little")
-        selector = faiss.IDSelectorBitmap(bitmap)  # type: ignore[call-arg,arg-type]
-        return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+
+@dataclass(frozen=True)
+class _Question:
+    """How many, from which place on, how far, and of what."""
+
+    k: int
+    offset: int
+    max_distance: float | None
+    classes: Sequence[str] | None
+
+    def check(self) -> None:
+        """Raises SearchError."""
+        if not 1 <= self.k <= MAX_K:
+            raise SearchError(f"k is {self.k}; it must be within 1..{MAX_K}", field="k")
+        if not 0 <= self.offset <= MAX_OFFSET:
+            raise SearchError(f"offset is {self.offset}; it must be within 0..{MAX_OFFSET}", field="offset")
+        if self.max_distance is not None and not 0 <= self.max_distance < float("inf"):
+            raise SearchError("max_distance is a distance: a number of 0 or more", field="max_distance")
+
+
+def _check(snapshot: Snapshot, stop: threading.Event) -> None:
+    """Check the rest of a large snapshot. What is found is remembered there, and refused to everybody who asks."""
+    try:
+        snapshot.verify(stop)
+    except SnapshotError as error:
+        log.error("%s", error)
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def explain(engine: SearchEngine, query: Strokes, key: int) -> Explanation:
         raise SearchError(f"the drawing has {len(parts)} parts; at most {MAX_PARTS} are told apart", field="strokes")
     without = [parts[:n] + parts[n + 1 :] for n in range(len(parts))]
     drawable = [n for n, rest in enumerate(without) if _is_drawing(rest)]
-    encoder = engine.snapshot.encoder
+    encoder = engine.encoder
     rasters = np.stack([encoder.raster(strokes) for strokes in (parts, *(without[n] for n in drawable))])
     whole, *others = np.linalg.norm(encoder.embed(rasters) - target, axis=1).tolist()
     changes = dict(zip(drawable, (other - whole for other in others), strict=True))

@@ -169,7 +169,7 @@ class LiveGallery:
             raise UnknownSketch(f"the sketch {key} has no further drawing {view}", field="view")
         try:
             with self._writing() as overlay:
-                overlay.remove_view(self._engine.snapshot.manifest.journal_seq, view)
+                overlay.remove_view(_base(self._engine)[0], view)
         except ChangeRefused as error:
             raise UnknownSketch(f"the sketch {key} has no further drawing {view}", field="view") from error
         self._follow()
@@ -277,7 +277,7 @@ def _held(lock: threading.Lock, wait: float, sentence: str) -> Iterator[None]:
 
 def _base(engine: SearchEngine) -> tuple[int, Callable[[int], bool]]:
     """What a change is held to: the number of the last change that the snapshot holds, and its ids."""
-    return engine.snapshot.manifest.journal_seq, engine.in_snapshot
+    return engine.snapshot.manifest.last_change, engine.in_snapshot
 
 
 def _return_memory() -> None:
