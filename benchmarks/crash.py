@@ -29,8 +29,9 @@ from indexer.build import build
 from indexer.exact import agreement
 from indexer.housekeeping import collect
 from indexer.online import change_gallery
-from indexer.pointer import SNAPSHOTS, history, rollback
+from indexer.pointer import SNAPSHOTS, history
 from indexer.rebuild import Gate, rebuild
+from indexer.rollback import rollback
 from nets.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine

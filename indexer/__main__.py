@@ -20,8 +20,9 @@ from indexer.first import first_gallery
 from indexer.housekeeping import collect, entries, verify
 from indexer.index import IndexSpec, parse_index
 from indexer.online import change_gallery
-from indexer.pointer import current_snapshot, rollback
+from indexer.pointer import current_snapshot
 from indexer.rebuild import Gate, own_checkpoint, rebuild
+from indexer.rollback import rollback
 from indexer.snapshot import Manifest
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
@@ -147,8 +148,8 @@ def _gc(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _add(args: argparse.Namespace) -> dict[str, Any]:
-    change = change_gallery(args.gallery, added=list(selected(args, "test")))
-    return {"added": len(change.added), "change": change.seq}
+    drawings = list(selected(args, "test"))
+    return {"added": len(drawings), "change": change_gallery(args.gallery, added=drawings)}
 
 
 def _remove(args: argparse.Namespace) -> dict[str, Any]:
@@ -156,8 +157,7 @@ def _remove(args: argparse.Namespace) -> dict[str, Any]:
     wrong = [word for word in words if not word.isascii() or not word.isdigit()]
     if wrong or not words:
         raise GalleryError(f"{args.ids} lists {wrong[0]!r}, which is no id" if wrong else f"{args.ids} lists no id")
-    change = change_gallery(args.gallery, removed=list(map(int, words)))
-    return {"removed": len(change.removed), "change": change.seq}
+    return {"removed": len(words), "change": change_gallery(args.gallery, removed=list(map(int, words)))}
 
 
 def _shown(manifest: Manifest) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from indexer.embedding import BLOCK, EmbeddingFile
 from indexer.entry import Entry, item_entries
-from indexer.errors import GalleryError, SnapshotError
+from indexer.errors import GalleryError
 from indexer.exact import agreement
 from indexer.index import IndexSpec, Nearest, fill_index, index_for, train_index
 from indexer.overlay import Overlay
@@ -101,16 +101,8 @@ def writing(gallery: Path) -> Iterator[None]:
 
 
 def last_change(gallery: Path) -> int:
-    """The number of the last change made online, in the overlay or already in a snapshot; 0 where there never was one."""
-    names = history(gallery)
-    held = 0
-    if names and (gallery / SNAPSHOTS / names[0]).is_dir():
-        try:
-            held = read_manifest(gallery / SNAPSHOTS / names[0]).last_change
-        except SnapshotError:
-            held = 0  # of an older format, or damaged: a build replaces it
-    overlay = Overlay(gallery)
-    return max(held, overlay.last() if overlay.path.is_file() else 0)
+    """The number of the last change made online; 0 where there never was one."""
+    return Overlay(gallery).last() if history(gallery) else 0
 
 
 def write_snapshot(

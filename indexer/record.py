@@ -8,6 +8,7 @@ Coordinates keep every bit: whole numbers as one or two bytes each, others as fl
 """
 
 import struct
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -90,4 +91,4 @@ def _strokes(record: bytes, head: dict[str, Any], start: int) -> tuple[Strokes, 
     bounds = np.cumsum([0, *lengths]).tolist()
     end = start + bounds[-1] * 2 * kind.itemsize
     points = np.frombuffer(record[start:end], kind).reshape(-1, 2).astype(np.float32)
-    return tuple(points[a:b] for a, b in zip(bounds[:-1], bounds[1:], strict=True)), end
+    return tuple(points[a:b] for a, b in pairwise(bounds)), end

@@ -80,6 +80,16 @@ class SearchEngine:
     def __contains__(self, key: object) -> bool:
         return isinstance(key, int) and self._holds(key, self._changed)
 
+    def in_snapshot(self, key: int) -> bool:
+        """Whether the snapshot has an item of this id, whatever changed since."""
+        return self._row(key) is not None
+
+    @property
+    def unfolded(self) -> int:
+        """How many changes stand on top of the snapshot: items removed, items added, further drawings."""
+        changed = self._changed
+        return len(changed.gone) + len(changed.additions) + changed.additions.views
+
     @property
     def damage(self) -> SnapshotError | None:
         """Why no question is answered any more, if the snapshot turned out to be damaged."""
@@ -92,7 +102,11 @@ class SearchEngine:
             changes = self.overlay.embedded(since, self.encoder)
             before = _Changed() if changes.anew else self._changed
             additions = before.additions
-            gone = {row for key in (*changes.removed, *(one.item.id for one in changes.added)) if (row := self._row(key)) is not None}
+            gone = {
+                row
+                for key in (*changes.removed, *(one.item.id for one in changes.added))
+                if (row := self._row(key)) is not None
+            }
             for key in changes.removed:
                 additions.discard(key)
             for one in changes.added:

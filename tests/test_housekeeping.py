@@ -8,9 +8,9 @@ from indexer.__main__ import main
 from indexer.build import build
 from indexer.errors import GalleryError, SnapshotError
 from indexer.housekeeping import collect, entries, verify
-from indexer.journal import Journal
 from indexer.online import change_gallery
-from indexer.pointer import SNAPSHOTS, current_snapshot, history, rollback
+from indexer.pointer import SNAPSHOTS, current_snapshot, history
+from indexer.rollback import rollback
 from indexer.snapshot import MANIFEST, open_current, open_snapshot
 from nets.checkpoint import DEFAULT
 from nets.encoder import Encoder

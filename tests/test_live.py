@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from indexer.build import build
 from indexer.errors import JournalError
 from indexer.exact import exact_neighbours
-from indexer.journal import JOURNAL
 from indexer.online import change_gallery
-from indexer.pointer import SNAPSHOTS, current_snapshot, history, publish, rollback
+from indexer.overlay import CHANGES
+from indexer.pointer import SNAPSHOTS, current_snapshot, history, publish
 from indexer.rebuild import Gate, rebuild
+from indexer.rollback import rollback
 from nets.encoder import Encoder
 from search.engine import SearchEngine
 from search.live import LiveGallery
