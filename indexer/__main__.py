@@ -93,7 +93,9 @@ def _build(args: argparse.Namespace) -> dict[str, Any]:
     encoder = Encoder(find_checkpoint(args.checkpoint))
     source = {"protocol": args.protocol} if args.protocol else {"folder": args.data.name, "per_class": args.per_class}
     return _shown(
-        build(args.gallery, selected(args, "test"), encoder, source, args.discard_changes, memory=args.memory, index=_index(args))
+        build(
+            args.gallery, selected(args, "test"), encoder, source, args.discard_changes, memory=args.memory, index=_index(args)
+        )
     )
 
 

@@ -6,6 +6,7 @@ The digests of a file's blocks stand one after the other in the snapshot's file 
 import hashlib
 import os
 import threading
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -43,11 +44,11 @@ class CheckedFile:
         if len(digests) != blocks * DIGEST:
             raise self._damaged()
         try:
-            self._file = path.open("rb", buffering=0)
+            self._descriptor = os.open(path, os.O_RDONLY)
         except OSError as error:
             raise self._damaged() from error
-        if os.fstat(self._file.fileno()).st_size != size:
-            self._file.close()
+        weakref.finalize(self, os.close, self._descriptor)
+        if os.fstat(self._descriptor).st_size != size:
             raise self._damaged()
         self._checked = np.zeros(blocks, bool)
         self.whole = not blocks
@@ -64,7 +65,7 @@ class CheckedFile:
     def read(self, start: int, stop: int) -> bytes:
         """The bytes start..stop, checked. Raises SnapshotError."""
         self.check_spans(np.array([start]), np.array([stop]))
-        return os.pread(self._file.fileno(), stop - start, start)
+        return os.pread(self._descriptor, stop - start, start)
 
     def check_spans(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> None:
         """Check the blocks that hold the bytes starts..stops (n,), each at most a block long or alone. Raises SnapshotError."""
@@ -83,7 +84,7 @@ class CheckedFile:
             raise self.damage
         for block in blocks:
             if not self._checked[block]:
-                data = os.pread(self._file.fileno(), BLOCK, block * BLOCK)
+                data = os.pread(self._descriptor, BLOCK, block * BLOCK)
                 if _digest(data) != self._digests[block * DIGEST : (block + 1) * DIGEST]:
                     self.damage = self._damaged()
                     raise self.damage

@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 BLOCK = 1 << 16  # rows handled at a time
 NAMED = 20  # ids that appear twice are named one by one up to this many
 
-_ROW = np.dtype([("id", "<u8"), ("label", "<u4"), ("own", "?"), ("kept", "?"), ("start", "<i8"), ("size", "<u4"), ("known", "<i8")])
+_ROW = np.dtype(
+    [("id", "<u8"), ("label", "<u4"), ("own", "?"), ("kept", "?"), ("start", "<i8"), ("size", "<u4"), ("known", "<i8")]
+)
 
 Ids = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
@@ -59,17 +61,25 @@ class Spool:
         for first in range(0, self.views, BLOCK):
             rows = self._table[self._source[first : first + BLOCK]]
             for key, _, own, _, start, size, known in rows.tolist():
-                yield Spooled(key, own, self._records[start : start + size].tobytes(), self._known[known] if known >= 0 else None)
+                yield Spooled(
+                    key, own, self._records[start : start + size].tobytes(), self._known[known] if known >= 0 else None
+                )
 
     def _write(self, folder: Path, entries: Iterable[Entry]) -> None:
-        with (folder / "rows").open("wb") as table, (folder / "records").open("wb") as records, (folder / "known").open("wb") as known:
+        with (
+            (folder / "rows").open("wb") as table,
+            (folder / "records").open("wb") as records,
+            (folder / "known").open("wb") as known,
+        ):
             start = made = 0
             buffer: list[tuple[int, int, bool, bool, int, int, int]] = []
             for entry in entries:
                 label = self._labels.setdefault(entry.label, len(self._labels))
                 if entry.embedding is not None:
                     known.write(np.asarray(entry.embedding, np.float16).tobytes())
-                buffer.append((entry.id, label, entry.own, True, start, len(entry.record), -1 if entry.embedding is None else made))
+                buffer.append(
+                    (entry.id, label, entry.own, True, start, len(entry.record), -1 if entry.embedding is None else made)
+                )
                 made += entry.embedding is not None
                 records.write(entry.record)
                 start += len(entry.record)
@@ -138,7 +148,9 @@ def sorted_parts(read: Callable[[int, int], tuple[Ids, Places]], count: int, par
     """
     bounds = [0, 2**64]
     if count > part:
-        sample = np.sort(np.concatenate([read(row, row + 1)[0] for row in np.linspace(0, count - 1, 4096).astype(int).tolist()]))
+        sample = np.sort(
+            np.concatenate([read(row, row + 1)[0] for row in np.linspace(0, count - 1, 4096).astype(int).tolist()])
+        )
         inner = sample[np.linspace(0, len(sample) - 1, 2 * -(-count // part) + 1)[1:-1].astype(int)]
         bounds = [0, *sorted(set(inner.tolist()) - {0}), 2**64]
     for low, high in zip(bounds[:-1], bounds[1:], strict=True):

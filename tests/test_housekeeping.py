@@ -28,7 +28,7 @@ def three(doodles: SketchSet, encoder: Encoder, tmp_path: Path) -> Path:
 def test_rollback_goes_back_one_by_one_and_to_any(three: Path) -> None:
     third, second, first = history(three)
     assert rollback(three) == second and current_snapshot(three).name == second
-    assert rollback(three) == first and len(open_current(three).sketches) == 10
+    assert rollback(three) == first and len(open_current(three)) == 10
     with pytest.raises(GalleryError, match="no snapshot before"):
         rollback(three)
     assert rollback(three, third) == third and history(three) == [third, first]
@@ -61,7 +61,7 @@ def test_gc_keeps_the_newest_the_current_and_those_in_use(three: Path) -> None:
     rollback(three)
     opened = open_snapshot(three / SNAPSHOTS / first)
     assert collect(three, keep=1) == []  # the newest, the current one, one in use
-    assert len(opened.sketches) == 10
+    assert len(opened) == 10
     del opened
     assert collect(three, keep=1) == [first]
     assert {path.name for path in (three / SNAPSHOTS).iterdir()} == {second, third}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from indexer.journal import JOURNAL, Journal, refuse_contradiction
 
 from indexer.contents import contents
 from indexer.errors import ChangeRefused, JournalError
-from indexer.journal import JOURNAL, Journal, refuse_contradiction
 from sketches.doodles import doodle
 from sketches.errors import DamagedSketch
 from sketches.sketch import Sketch, as_drawing

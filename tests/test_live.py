@@ -13,7 +13,6 @@ from indexer.build import build
 from indexer.errors import JournalError
 from indexer.exact import exact_neighbours
 from indexer.online import change_gallery
-from indexer.overlay import CHANGES
 from indexer.pointer import SNAPSHOTS, current_snapshot, history, publish
 from indexer.rebuild import Gate, rebuild
 from indexer.rollback import rollback
@@ -69,7 +68,7 @@ def test_what_is_added_is_found_at_once_and_after_a_restart(live: LiveGallery, d
 
 
 def test_what_is_removed_is_gone_at_once_and_after_a_restart(live: LiveGallery) -> None:
-    sketch = live.engine.snapshot.sketches.sketch(7)
+    sketch = live.engine.snapshot.item(7)
     live.remove(sketch.id)
     for engine in (live.engine, SearchEngine.open(live.gallery)):
         assert sketch.id not in {hit.id for hit in engine.similar(sketch.strokes, 100).hits}
@@ -85,7 +84,7 @@ def test_what_is_removed_is_gone_at_once_and_after_a_restart(live: LiveGallery) 
 
 
 def test_a_full_disk_refuses_the_change_and_nothing_else(live: LiveGallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    strokes = live.engine.snapshot.sketches.strokes(0)
+    strokes = live.engine.snapshot.strokes(0)
 
     def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
@@ -145,7 +144,7 @@ def test_a_damaged_new_snapshot_is_not_served(live: LiveGallery, encoder: Encode
     before = live.engine
     publish(live.gallery, "20990101T000000.000Z-0000000000000000")
     eventually(lambda: "still serving" in caplog.text)
-    assert live.engine is before and live.engine.similar(before.snapshot.sketches.strokes(0), 1).hits
+    assert live.engine is before and live.engine.similar(before.snapshot.strokes(0), 1).hits
     rollback(live.gallery)
     rebuild(live.gallery, encoder, lambda *arrays: PASS)
     eventually(lambda: live.engine is not before)
