@@ -146,6 +146,8 @@ def _translated(path: Path) -> Iterator[None]:
         if code in _SYSTEM:
             raise OSError(_SYSTEM[code], f"{os.strerror(_SYSTEM[code])} ({error})", str(path)) from error
         raise OverlayError(_damaged(path, error)) from error
+    except UnicodeDecodeError as error:  # in the names of tables, or in SQLite's words about them
+        raise OverlayError(_damaged(path, error)) from error
 
 
 def _damaged(path: Path, why: object) -> str:

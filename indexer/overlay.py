@@ -96,8 +96,9 @@ class Overlay:
             known = mark if mark is not None and rows.has(mark) else None
             if known is None:
                 rows.check_total()
-            items = list(rows.after("items", max(held, known.number if known else 0)))
-            views = list(rows.after("views", known.number if known else 0))
+                items, views = list(rows.all_after("items", held)), list(rows.all_after("views", 0))
+            else:
+                items, views = list(rows.after("items", max(held, known.number))), list(rows.after("views", known.number))
             return Changes(
                 rows.mark,
                 anew=known is None,

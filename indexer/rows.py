@@ -86,6 +86,10 @@ class Rows:
         """The rows that were set by later changes."""
         return self._read(table, f"WHERE number > ? ORDER BY {order}", number)
 
+    def all_after(self, table: Table, number: int) -> Iterator[Row]:
+        """The same from the table itself: its index could lack some."""
+        return self._read(table, "WHERE +number > ?", number)
+
     def views_of(self, item: int) -> Iterator[Row]:
         return self._read("views", "WHERE item = ? ORDER BY id", item)
 
@@ -148,8 +152,11 @@ def _damaged(table: str, key: int) -> OverlayError:
     return OverlayError(f"a row of the database of changes is not what was written ({table}, {key}); {RESTORE}")
 
 
-def _exclusive_or(sums: list[int]) -> int:
+def _exclusive_or(sums: list[object]) -> int:
+    """Of checksums; no checksum where one is no number."""
     total = 0
     for one in sums:
+        if not isinstance(one, int):
+            return -1
         total ^= one
     return total
