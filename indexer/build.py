@@ -136,7 +136,7 @@ def write_snapshot(
     _write_rows(spool, folder, work / "embedded.log", encoder)
     shutil.rmtree(work / "spool")
     _sort_ids(folder, spool.items, memory)
-    spec = index or index_for(spool.views, encoder.dimensions)
+    spec = index or index_for(spool.views)
     if spec.factory != "Flat":
         embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r")
         built = train_index(spec, embeddings, memory)
@@ -191,8 +191,8 @@ def _write_rows(spool: Spool, folder: Path, log: Path, encoder: Encoder) -> None
     """All that stands in the order of the rows: ids, records, views and embeddings."""
     classes = {"names": spool.classes, "starts": spool.class_starts}
     (folder / CLASSES).write_text(json.dumps(classes) + "\n", "utf-8")
-    embeddings = EmbeddingFile(folder / EMBEDDINGS, log, spool.views, encoder)
     with (
+        EmbeddingFile(folder / EMBEDDINGS, log, spool.views, encoder) as embeddings,
         Column(folder / IDS, "<u8", spool.items) as ids,
         Column(folder / VIEW_ITEMS, "<u4", spool.views) as view_items,
         Column(folder / STARTS, "<i8", spool.views + 1) as starts,
@@ -214,7 +214,6 @@ def _write_rows(spool: Spool, folder: Path, log: Path, encoder: Encoder) -> None
             end = int(ends[-1])
             records.write(b"".join(row.record for row in rows))
             bar.update(len(rows))
-    embeddings.close()
 
 
 def _sort_ids(folder: Path, items: int, memory: int) -> None:

@@ -75,7 +75,10 @@ class EmbeddingFile:
         os.fsync(self._log.fileno())
         return len(missing)
 
-    def close(self) -> None:
+    def __enter__(self) -> "EmbeddingFile":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
         self._file.close()
         self._log.close()
 

@@ -41,7 +41,7 @@ class IndexSpec:
         return {} if self.factory == "Flat" else {"nprobe": self.nprobe, "k_factor": self.k_factor}
 
 
-def index_for(views: int, dimensions: int) -> IndexSpec:
+def index_for(views: int) -> IndexSpec:
     """The rule (docs/sizes.md says what it was drawn from)."""
     if views <= EXACT:
         return IndexSpec("Flat")
@@ -54,9 +54,12 @@ def parse_index(text: str) -> IndexSpec:
     factory, _, rest = text.partition(":")
     try:
         parameters = {name: int(value) for name, value in (one.split("=") for one in rest.split(",") if one)}
-        spec = IndexSpec(factory, **{"nprobe": 16, "k_factor": 12, **parameters} if factory != "Flat" else parameters)
-        if factory != "Flat":
-            _inverted_file(faiss.index_factory(64, factory, faiss.METRIC_L2))
+        if factory == "Flat" and not parameters:
+            return IndexSpec(factory)
+        _inverted_file(faiss.index_factory(640, factory, faiss.METRIC_L2))
+        spec = IndexSpec(factory, **{"nprobe": 16, "k_factor": 12, **parameters})
+        if min(spec.nprobe, spec.k_factor) < 1:
+            raise ValueError("nprobe and k_factor are 1 or more")
     except (ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0][-200:]
         raise GalleryError(
@@ -165,7 +168,7 @@ class Nearest:
         nprobe = max(self._search["nprobe"], -(-4 * wanted * inverted.nlist // len(self._embeddings)))
         nprobe = min(inverted.nlist, int(np.ceil(nprobe / share)))
         while True:
-            parameters = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)  # type: ignore[call-arg]
+            parameters: Any = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)  # type: ignore[call-arg]
             if isinstance(self._index, faiss.IndexPreTransform):
                 parameters = faiss.SearchParametersPreTransform(index_params=parameters)  # type: ignore[call-arg]
             found = self._index.search(query[None], wanted, params=parameters)[1][0]

@@ -36,16 +36,16 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from indexer.overlay import View
-from indexer.entry import Entry
 from indexer.checked import DIGEST, CheckedArray, CheckedFile, block_digests
 from indexer.durable import sync
+from indexer.entry import Entry
 from indexer.errors import SnapshotError
 from indexer.pointer import current_snapshot
 from indexer.record import decode_item, decode_view, name_of, strokes_of
+from indexer.view import View
 from nets.checkpoint import CheckpointError
-from nets.encoder import Encoder
 from nets.embedding import EMBEDDING_DIM
+from nets.encoder import Encoder
 from sketches.item import Item
 from sketches.sketch import Strokes
 from sketches.sketch_set import SketchSet

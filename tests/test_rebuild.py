@@ -46,8 +46,8 @@ def test_a_better_or_equal_checkpoint_is_published_and_its_quality_recorded(
     assert after.manifest.checkpoint == result["checkpoint"] == "default.sharper"
     assert after.manifest.quality["gate"] == "passed" and after.manifest.quality["against"] == before.name
     assert 0.3 < after.manifest.quality["map"] <= 1 and after.manifest.quality["ann_recall@10"] == 1.0
-    np.testing.assert_array_equal(after.sketches.ids, before.sketches.ids)
-    expected = Encoder(sharper).encode(before.sketches)[0]
+    np.testing.assert_array_equal(after.ids, before.ids)
+    expected = Encoder(sharper).encode(before.sketch_set())[0]
     np.testing.assert_allclose(after.embeddings, expected, atol=1e-5)
     assert not (small / "rebuild").exists()
 
@@ -69,18 +69,18 @@ def test_a_worse_checkpoint_is_kept_but_not_published_unless_forced(
 
 
 def test_changes_are_folded_in(small: Path, doodles: SketchSet, encoder: Encoder) -> None:
-    base = open_current(small).sketches
+    base = open_current(small).sketch_set()
     more = [doodles.sketch(row) for row in range(60, 64)]
     change_gallery(small, added=more)
     change_gallery(small, removed=[int(base.ids[0]), more[0].id])
     manifest = rebuild(small, encoder, lambda *arrays: PASS)
     assert manifest.size == 48 + 4 - 2 and manifest.journal_seq == 2
-    found = open_current(small).sketches
+    found = open_current(small).sketch_set()
     assert set(found.ids.tolist()) == {*base.ids.tolist()[1:], *(sketch.id for sketch in more[1:])}
 
 
 def test_the_judge_sees_the_same_drawings_in_both_embeddings(small: Path, encoder: Encoder, doodles: SketchSet) -> None:
-    removed = int(open_current(small).sketches.ids[5])
+    removed = int(open_current(small).ids[5])
     change_gallery(small, added=[doodles.sketch(70)], removed=[removed])
 
     def judge(before: np.ndarray, after: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> Gate:
@@ -138,7 +138,7 @@ def test_an_unfinished_rebuild_of_another_checkpoint_is_not_mixed_in(small: Path
     assert list((small / "rebuild").glob("*.float32"))
     rebuild(small, Encoder(sharper), lambda *arrays: PASS)
     after = open_current(small)
-    np.testing.assert_allclose(after.embeddings, Encoder(sharper).encode(after.sketches)[0], atol=1e-5)
+    np.testing.assert_allclose(after.embeddings, Encoder(sharper).encode(after.sketch_set())[0], atol=1e-5)
 
 
 def test_one_at_a_time(small: Path, encoder: Encoder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,7 +175,7 @@ def test_a_failing_disk_changes_nothing(
             else:
                 failed = False
         snapshot = open_current(small)
-        assert len(snapshot.sketches) == 48 and snapshot.name in history(small)
+        assert len(snapshot) == 48 and snapshot.name in history(small)
         if not failed:
             break
     assert failing > at_least and before <= tree(small)
@@ -190,7 +190,7 @@ def test_a_build_from_a_folder_does_not_drop_online_changes_silently(small: Path
     with pytest.raises(GalleryError, match="--discard-changes"):
         build(small, doodles.select(np.arange(10)), encoder, {})
     build(small, doodles.select(np.arange(10)), encoder, {}, discard_changes=True)
-    assert len(open_current(small).sketches) == 10
+    assert len(open_current(small)) == 10
 
 
 def test_embeddings_that_are_no_numbers_are_refused(small: Path, encoder: Encoder, tmp_path: Path) -> None:
