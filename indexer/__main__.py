@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from evaluation.gate import judge
 from evaluation.ranking import EvaluationError
+from indexer.backup import backup, restore
 from indexer.build import MEMORY, build
 from indexer.errors import GalleryError, NotPublished
 from indexer.first import first_gallery
@@ -24,6 +25,7 @@ from indexer.pointer import current_snapshot
 from indexer.rebuild import Gate, own_checkpoint, rebuild
 from indexer.rollback import rollback
 from indexer.snapshot import Manifest
+from indexer.upgrade import upgrade
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
 from sketches.errors import SketchError
@@ -75,6 +77,13 @@ def main(arguments: list[str] | None = None) -> int:
     add_selection(adding)
     removing = command("remove", _remove, "remove drawings from a gallery, while it is served")
     removing.add_argument("--ids", type=Path, required=True, metavar="FILE", help="ids, one a line")
+
+    backing = command("backup", _backup, "copy the current snapshot and all changes into a new folder, while it is served")
+    backing.add_argument("--to", type=Path, required=True, metavar="DIR", help="a folder that is not there yet")
+    restoring = command("restore", _restore, "make a gallery what it was when it was backed up, while it is served")
+    restoring.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="a backup")
+    restoring.add_argument("--discard-changes", action="store_true", help="drop what was changed since the backup")
+    command("upgrade", _upgrade, "take over a gallery that an older version made")
 
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -160,6 +169,18 @@ def _remove(args: argparse.Namespace) -> dict[str, Any]:
     if wrong or not words:
         raise GalleryError(f"{args.ids} lists {wrong[0]!r}, which is no id" if wrong else f"{args.ids} lists no id")
     return {"removed": len(words), "change": change_gallery(args.gallery, removed=list(map(int, words)))}
+
+
+def _backup(args: argparse.Namespace) -> dict[str, Any]:
+    return {"backup": str(args.to), **_shown(backup(args.gallery, args.to))}
+
+
+def _restore(args: argparse.Namespace) -> dict[str, Any]:
+    return _shown(restore(args.gallery, args.source, args.discard_changes))
+
+
+def _upgrade(args: argparse.Namespace) -> dict[str, Any]:
+    return upgrade(args.gallery)
 
 
 def _shown(manifest: Manifest) -> dict[str, Any]:

@@ -99,6 +99,17 @@ def copy(path: Path, to: Path, wait: float) -> None:
     sync(to.parent)
 
 
+def replace_with(source: Path, path: Path, wait: float) -> None:
+    """Put a copy of a database in the place of a file that is none, or of nothing. Raises GalleryBusy, OverlayError, OSError."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    copy(source, unfinished, wait)
+    for name in _beside(path):
+        name.unlink(missing_ok=True)
+    unfinished.replace(path)
+    sync(path.parent)
+
+
 def check(path: Path, wait: float) -> None:
     """Hold every page to SQLite's own rules. Raises OverlayError."""
     with _opened(path, wait, _mode(path)) as connection:

@@ -85,6 +85,11 @@ class Overlay:
         with self._reading() as rows:
             return rows.mark.number
 
+    def has(self, mark: Mark) -> bool:
+        """Whether this change is one of this gallery's, and not forgotten."""
+        with self._reading() as rows:
+            return rows.has(mark)
+
     def since(self, held: int, net: str, mark: Mark | None = None) -> Changes:
         """What changed since `mark`; without one, all changes after number `held`, which the reader's snapshot holds.
 

@@ -58,7 +58,9 @@ class Rows:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        newest = connection.execute("SELECT * FROM changes ORDER BY number DESC LIMIT 1").fetchone()
+        newest = connection.execute(
+            "SELECT number, token, at, count, total, sum FROM changes ORDER BY number DESC LIMIT 1"
+        ).fetchone()
         number, token, at, count, total, found = newest or (0, "", "", 0, 0, checksum(0, "", "", 0, 0))
         if found != checksum(number, token, at, count, total):
             raise _damaged("changes", number)
@@ -87,8 +89,8 @@ class Rows:
         return self._read(table, f"WHERE number > ? ORDER BY {order}", number)
 
     def all_after(self, table: Table, number: int) -> Iterator[Row]:
-        """The same from the table itself: its index could lack some."""
-        return self._read(table, "WHERE +number > ?", number)
+        """The same, every row of the table checked: a damaged number or index could leave some out."""
+        return (row for row in self._read(table, "WHERE ?", 1) if row.number > number)
 
     def views_of(self, item: int) -> Iterator[Row]:
         return self._read("views", "WHERE item = ? ORDER BY id", item)
@@ -139,10 +141,12 @@ class Rows:
         self._connection.execute("DELETE FROM embeddings WHERE item = ? AND view = ?", (item, view))
 
     def _read(self, table: Table, condition: str, value: int) -> Iterator[Row]:
-        for key, number, found, what, record in self._connection.execute(f"SELECT * FROM {table} {condition}", (value,)):
-            if found != checksum(table, key, number, what, record):
+        what = "label" if table == "items" else "item"
+        query = f"SELECT id, number, sum, {what}, record FROM {table} {condition}"
+        for key, number, found, said, record in self._connection.execute(query, (value,)):
+            if found != checksum(table, key, number, said, record):
                 raise _damaged(table, key)
-            yield Row(key, number, what, record)
+            yield Row(key, number, said, record)
 
 
 RESTORE = "restore it from a backup: python -m indexer restore"
