@@ -51,8 +51,8 @@ class Verdict:
 class Kept:
     """Where there are no classes to judge by: the share of the old nearest neighbours that are so with the new embeddings.
 
-    neighbours_kept, its 95 % bootstrap interval over queries, and what chance would keep. That tells a net that sees nothing from
-    one that sees something; it cannot tell the better of two.
+    neighbours_kept, its 95 % bootstrap interval over queries, and what chance would keep. That tells a net that sees nothing
+    from one that sees something; it cannot tell the better of two.
     """
 
     neighbours_kept: float
@@ -66,9 +66,9 @@ class Kept:
     def summary(self) -> str:
         low, high = self.neighbours_kept_interval
         return (
-            f"There are no classes to judge by. {self.neighbours_kept:.1%} [{low:.1%}, {high:.1%}] of the nearest neighbours of "
-            f"{self.queries} drawings stay the same ({self.by_chance:.1%} would by chance); whether the others are better "
-            "nobody knows."
+            f"There are no classes to judge by. {self.neighbours_kept:.1%} [{low:.1%}, {high:.1%}] of the nearest neighbours "
+            f"of {self.queries} drawings stay the same ({self.by_chance:.1%} would by chance); whether the others are better "
+            "was not judged."
         )
 
 
@@ -77,8 +77,8 @@ def judge(
 ) -> Verdict | Kept:
     """Compare embeddings `before` and `after` (n, D) of the same drawings with labels (n,) and ids (n,).
 
-    By mAP: it fails where that falls by more than `max_drop` and, where there are more than a FEW queries, the whole interval of the
-    difference lies below zero. By neighbours where there is one class only, or no class with two drawings.
+    By mAP: it fails where that falls by more than `max_drop` and, where there are more than a FEW queries, the whole
+    interval of the difference lies below zero. By neighbours where there is one class only, or no class with two drawings.
     Raises EvaluationError where nothing at all can be measured: less than three drawings.
     """
     if len(labels) < 3:

@@ -1,7 +1,7 @@
 """Build a gallery from any number of items: order them, embed every one, index them, publish. Memory does not grow with them.
 
-All is written in GALLERY/work. What a kill or a failure leaves there is taken over by the next build or rebuild with the same net:
-drawings that were embedded are not embedded again.
+All is written in GALLERY/work. What a kill or a failure leaves there is taken over by the next build or rebuild with the
+same net: drawings that were embedded are not embedded again.
 """
 
 import json
@@ -70,8 +70,8 @@ def build(
 
     Of two items with one id the first is kept and the log names both. `index` is chosen by size unless given.
     Raises DatasetError for no items, DamagedSketch for one that is none; GalleryError where another build is running, or where
-    drawings were added or removed online, which this would undo, unless `discard_changes`; OSError where the disk fails. Then the
-    gallery is what it was.
+    drawings were added or removed online, which this would undo, unless `discard_changes`; OSError where the disk fails. Then
+    the gallery is what it was.
     """
     with writing(gallery):
         last = last_change(gallery)

@@ -15,7 +15,7 @@ from indexer.record import strokes_of
 from indexer.spool import Spooled
 from nets.encoder import BATCH, Encoder
 
-BLOCK = 4 * BATCH  # rows that a kill may cost
+BLOCK = BATCH  # rows that a kill may cost
 _ENTRY = struct.Struct("<Q16s16s")  # number of the block, digests of its records and of its vectors
 
 

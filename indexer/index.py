@@ -50,7 +50,7 @@ def index_for(views: int) -> IndexSpec:
 
 
 def parse_index(text: str) -> IndexSpec:
-    """What `--index` says: `Flat`, or `FACTORY` with an IVF in it, and `:nprobe=16,k_factor=8` behind it. Raises GalleryError."""
+    """What `--index` says: `Flat`, or one with an IVF in it and perhaps `:nprobe=16,k_factor=8` behind. Raises GalleryError."""
     factory, _, rest = text.partition(":")
     try:
         parameters = {name: int(value) for name, value in (one.split("=") for one in rest.split(",") if one)}

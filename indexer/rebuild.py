@@ -56,8 +56,8 @@ def rebuild(
 ) -> Manifest:
     """Publish the items of the gallery, with all changes so far, embedded by `encoder`; the new manifest.
 
-    Changes made meanwhile are on top of the new snapshot when it is opened. A sample of the drawings is judged; where the net is
-    the one that is served there is nothing to judge.
+    Changes made meanwhile are on top of the new snapshot when it is opened. A sample of the drawings is judged; where the net
+    is the one that is served there is nothing to judge.
     Raises NotPublished where the judge does not let the candidate pass and it is not forced: it stays among the snapshots.
     Raises GalleryError where the gallery cannot be read or is being built, OSError where the disk fails; the gallery is then
     what it was, and the next rebuild with this checkpoint goes on where this one was.

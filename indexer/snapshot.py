@@ -324,8 +324,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise SnapshotError(f"{path} was changed after the build; build the gallery again")
     if found != FORMAT:
         raise SnapshotError(
-            f"{path} has format {found}; this version reads {FORMAT}: `python -m indexer upgrade --gallery {folder.parents[1]}` "
-            "takes older galleries over"
+            f"{path} has format {found}; this version reads {FORMAT}: "
+            f"`python -m indexer upgrade --gallery {folder.parents[1]}` takes older galleries over"
         )
     try:
         manifest = Manifest(**record)

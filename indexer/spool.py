@@ -5,6 +5,7 @@ Memory does not grow with the number of rows, beyond the names of the classes: s
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ class Spool:
     """
 
     def __init__(self, folder: Path, dimensions: int, memory: int, entries: Iterable[Entry]) -> None:
-        """Write the entries into a new folder. `memory` (bytes) is what sorting may take. Raises OSError where the disk fails."""
+        """Write the entries into a new folder. `memory` (bytes) is what sorting may take. Raises OSError."""
         folder.mkdir(parents=True)
         self._part = max(BLOCK, memory // 64)  # ids sorted at a time
         self._labels: dict[str, int] = {}
@@ -153,7 +154,7 @@ def sorted_parts(read: Callable[[int, int], tuple[Ids, Places]], count: int, par
         )
         inner = sample[np.linspace(0, len(sample) - 1, 2 * -(-count // part) + 1)[1:-1].astype(int)]
         bounds = [0, *sorted(set(inner.tolist()) - {0}), 2**64]
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds):
         ids, places = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
         for first in range(0, count, BLOCK):
             some, at = read(first, min(first + BLOCK, count))

@@ -169,9 +169,9 @@ def test_pages_and_distances_cut_the_same_answer(engine: SearchEngine) -> None:
     assert engine.similar_to_id(key, k=10, offset=20, max_distance=edge).hits == whole[20:26]
     assert engine.similar_to_id(key, k=10, max_distance=0.0).hits == ()
     assert engine.similar_to_id(key, k=10, offset=10_000).hits == ()
-    for field, given in {"offset": {"offset": -1}, "max_distance": {"max_distance": float("nan")}}.items():
+    for field, asked in {"offset": {"offset": -1}, "max_distance": {"max_distance": float("nan")}}.items():
         with pytest.raises(SearchError) as refused:
-            engine.similar_to_id(key, **given)  # type: ignore[arg-type]
+            engine.similar_to_id(key, **asked)  # type: ignore[arg-type]
         assert refused.value.field == field
 
 
