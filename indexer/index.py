@@ -4,9 +4,9 @@ Up to EXACT views every one is measured. Beyond, an inverted file of one bit a d
 fast scan) names some hundred candidates, and these are measured exactly, from the stored float16 embeddings.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
@@ -92,14 +92,34 @@ def fill_index(index: faiss.Index, embeddings: npt.NDArray[np.float16]) -> None:
         index.add(decoded(embeddings[first : first + CHUNK]))
 
 
+class Rows(Protocol):
+    """float16 rows (V, D) that are read as they are needed."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __len__(self) -> int: ...
+    def rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """A copy of some, in this order."""
+        ...
+
+    def span(self, first: int, last: int) -> npt.NDArray[Any]:
+        """Those from `first` to `last`."""
+        ...
+
+
 class Nearest:
     """The nearest views of a snapshot. Asking changes nothing: threads need no lock."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Nearest":
         """Load what is searched. Raises SnapshotError."""
-        self._embeddings = snapshot.embeddings
-        self._index = snapshot.index
-        self._search = snapshot.manifest.search
+        return cls(snapshot.embeddings, snapshot.index, snapshot.manifest.search)
+
+    def __init__(self, embeddings: Rows, index: faiss.Index | None, search: Mapping[str, int]) -> None:
+        """Search the rows (V, D) with an index of them and its `search` parameters; without one all rows are measured."""
+        self._embeddings = embeddings
+        self._index = index
+        self._search = search
         self._matrix: Floats | None = None
         if self._index is None:
             self._matrix = np.empty(self._embeddings.shape, np.float32)

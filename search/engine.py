@@ -56,7 +56,7 @@ class SearchEngine:
         self.snapshot = snapshot
         self.overlay = overlay
         self.encoder = snapshot.encoder
-        self._nearest = Nearest(snapshot)
+        self._nearest = Nearest.of(snapshot)
         self._class_numbers = {name: number for number, name in enumerate(snapshot.classes)}
         self._changed = _Changed()
         self._mark: Mark | None = None
