@@ -40,7 +40,8 @@ def backup(gallery: Path, to: Path) -> Manifest:
         unfinished.rename(to)
         sync(to.parent)
     except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        for half in (unfinished, to):
+            shutil.rmtree(half, ignore_errors=True)
         raise
     return snapshot.manifest
 

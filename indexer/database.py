@@ -100,7 +100,7 @@ def copy(path: Path, to: Path, wait: float) -> None:
 
 
 def replace_with(source: Path, path: Path, wait: float) -> None:
-    """Put a copy of a database in the place of a file that is none, or of nothing. Raises GalleryBusy, OverlayError, OSError."""
+    """Put a copy of a database in the place of nothing, or of a file that is none. Raises OverlayError, OSError."""
     unfinished = path.with_name(f"{path.name}.new")
     unfinished.unlink(missing_ok=True)
     copy(source, unfinished, wait)

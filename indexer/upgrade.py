@@ -57,9 +57,7 @@ def upgrade(gallery: Path) -> dict[str, Any]:
             overlay.create()
             return {"snapshot": folder.name, "changes": overlay.last(), "done": "nothing" if found else "a database of changes"}
         if manifest["format"] != OLDER:
-            raise GalleryError(
-                f"{folder} has format {manifest['format']}; only {OLDER} can be taken over: build the gallery anew"
-            )
+            raise GalleryError(f"{folder} has format {manifest['format']}; only {OLDER} can be taken over: build it anew")
         for name, expected in manifest["files"].items():
             if sha256_of(folder / name) != expected:
                 raise SnapshotError(f"{folder / name} was changed after the build; build the gallery again")
@@ -112,7 +110,7 @@ def _entries(folder: Path, dimensions: int) -> Iterator[Entry]:
 
 
 def _read_journal(path: Path, held: int) -> _Journal:
-    """Raises GalleryError for a line that was not written by the older version; one that was cut short was never acknowledged."""
+    """What the lines come to; one that was cut short was never acknowledged. Raises GalleryError for a damaged one."""
     found = _Journal()
     content = path.read_bytes() if path.is_file() else b""
     for number, line in enumerate(content[: content.rfind(b"\n") + 1].splitlines(), start=1):
