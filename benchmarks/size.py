@@ -2,7 +2,7 @@
 
     python -m benchmarks.size --gallery G --drawings 1000000 --work FOLDER
 
-The drawings of G, which are really embedded, come first. The others share their strokes, under new ids; each embedding of theirs
+The drawings of G, which are really embedded, come first. The others share their strokes, under new ids; each embedding
 is that of a drawing of G moved by half the difference of two others of its class, and made as long again: about as far from its
 neighbours as a real one. Queries are made in the same way and are not in the gallery. FOLDER needs some 4 kB a drawing.
 Figures are of one thread; building uses as many as OMP_NUM_THREADS allows.
