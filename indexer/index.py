@@ -236,10 +236,18 @@ def _bitmap(total: int, ranges: Ranges | None, removed: Removed | None) -> npt.N
     if ranges is None:
         assert removed is not None
         return removed.bitmap
-    inside = np.zeros(total, bool)
+    packed = np.zeros(-(-total // 8), np.uint8)
     for first, last in ranges:
-        inside[first:last] = True
-    packed = np.packbits(inside, bitorder="little")
+        if first == last:
+            continue
+        a, b = first >> 3, (last - 1) >> 3
+        left, right = np.uint8(0xFF << (first & 7) & 0xFF), np.uint8(0xFF >> (7 - (last - 1 & 7)))
+        if a == b:
+            packed[a] |= left & right
+        else:
+            packed[a] |= left
+            packed[a + 1 : b] = 0xFF
+            packed[b] |= right
     return packed if removed is None else packed & removed.bitmap
 
 

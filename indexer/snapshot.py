@@ -206,6 +206,14 @@ class Snapshot:
         first, last = np.searchsorted(self.view_items, np.array([row, row + 1], self.view_items.dtype)).tolist()
         return range(first, last)
 
+    def all_views_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The views of several items (n,), one after the other."""
+        edges = np.stack((rows, rows + 1)).astype(self.view_items.dtype)
+        first, last = np.searchsorted(self.view_items, edges)
+        counts = last - first
+        before = np.cumsum(counts) - counts
+        return np.repeat(first - before, counts) + np.arange(counts.sum())
+
     def labels(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """Classes of items (n,), as numbers."""
         return np.searchsorted(self.class_starts, rows, side="right") - 1
