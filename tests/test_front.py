@@ -134,7 +134,9 @@ def test_who_finds_the_queue_full_is_told_at_once_and_others_are_not_held_up(
         key = str(narrow.engine.snapshot.sketches.ids[0])
         assert requests.post(f"{narrow.url}/api/explain", json={"strokes": HOUSE, "id": key}, timeout=20).ok
         figures = requests.get(f"{narrow.url}/metrics", timeout=5).text
-        assert 'trazo_queue_running{lane="search"} 1.0' in figures and 'trazo_refused_total{reason="queue_search"} 1.0' in figures
+        assert (
+            'trazo_queue_running{lane="search"} 1.0' in figures and 'trazo_refused_total{reason="queue_search"} 1.0' in figures
+        )
         go_on.set()
         assert first.result().json()["hits"][0]["label"] == "house"
     assert requests.post(f"{narrow.url}/api/search", json={"strokes": HOUSE}, timeout=20).ok

@@ -22,7 +22,9 @@ def test_every_setting_is_explained_bounded_and_documented(name: str, capsys: py
         Settings.parse(["--help"], {})
     told = " ".join(capsys.readouterr().out.split())
     assert (variable(name) if rule.secret else option(name)) in told
-    row = next(line for line in DOCUMENTED.splitlines() if line.startswith(f"| `{variable(name) if rule.secret else option(name)}`"))
+    row = next(
+        line for line in DOCUMENTED.splitlines() if line.startswith(f"| `{variable(name) if rule.secret else option(name)}`")
+    )
     assert rule.help.replace("|", "\\|") in row and bounds(name) in row
 
 
@@ -72,7 +74,11 @@ def test_lists_and_paths_are_tidied() -> None:
     ],
 )
 def test_nonsense_is_one_line_that_says_what_to_do(
-    arguments: list[str], environment: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    environment: dict[str, str],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
