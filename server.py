@@ -34,18 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     try:
         settings = Settings.parse(arguments, os.environ)
-        live = LiveGallery(settings.gallery)
-    except (SettingError, GalleryError) as error:
+        listening = listen(settings.host, settings.port)  # whoever asks early waits until the gallery is open
+    except SettingError as error:
         print(f"server: {error}", file=sys.stderr)
         return 2
     try:
-        listening = listen(settings.host, settings.port)
-    except OSError as error:
-        live.close()
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
-        print(
-            f"server: cannot serve {settings.host}:{settings.port} ({reason}); choose another --port or --host", file=sys.stderr
-        )
+        live = LiveGallery(settings.gallery)
+    except GalleryError as error:
+        print(f"server: {error}", file=sys.stderr)
+        listening.close()
         return 2
     trazo = create_app(live, settings)
     url = url_of(settings.host, listening.getsockname()[1]) + settings.base_path

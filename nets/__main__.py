@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 
+from nets.architectures.registry import NETS
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
 from nets.encoder import Encoder
-from nets.fit import fit_checkpoints
-from nets.imagenet import imagenet_weights
-from nets.memory import keep_memory
-from nets.recipe import RECIPES
-from nets.registry import NETS
-from nets.train import Run, TrainingError, train
+from nets.training.fit import fit_checkpoints
+from nets.training.imagenet import imagenet_weights
+from nets.training.memory import keep_memory
+from nets.training.recipe import RECIPES
+from nets.training.train import Run, TrainingError, train
 from sketches.errors import SketchError
 from sketches.selection import add_selection, selected
 

@@ -270,7 +270,10 @@ def test_without_a_gallery_the_command_says_what_to_do(tmp_path: Path, capsys: p
     assert "indexer rollback" in capsys.readouterr().err
 
 
-def test_a_port_in_use_is_one_line_that_says_what_to_do(served: Served, gallery: Path) -> None:
-    command = [sys.executable, "server.py", "--gallery", str(gallery), "--port", served.url.rpartition(":")[2]]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert refused.returncode == 2 and "choose another --port" in refused.stderr.splitlines()[-1]
+def test_a_port_in_use_or_a_wrong_host_is_one_line_that_says_what_to_do(
+    served: Served, gallery: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for wrong in (["--port", served.url.rpartition(":")[2]], ["--host", "203.0.113.77"], ["--host", "no.such.host.invalid"]):
+        assert main(["--gallery", str(gallery), *wrong]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1 and lines[0].startswith("server: cannot serve http://") and "choose another --port" in lines[0]

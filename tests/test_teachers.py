@@ -7,13 +7,13 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from nets.batches import Batch
+from nets.architectures.registry import build_net
 from nets.checkpoint import CheckpointConfig, CheckpointError, save_checkpoint
 from nets.encoder import Encoder
-from nets.learner import Learner
-from nets.recipe import Recipe
-from nets.registry import build_net
-from nets.teachers import soft_labels
+from nets.training.batches import Batch
+from nets.training.learner import Learner
+from nets.training.recipe import Recipe
+from nets.training.teachers import soft_labels
 from sketches.raster import RasterSpec
 from sketches.sketch_set import SketchSet
 

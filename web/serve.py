@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import resource
 import signal
 import socket
@@ -13,15 +14,19 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from web.front import Front
-from web.settings import Settings
+from web.settings import SettingError, Settings
 
 FAREWELL = 0.5  # seconds in which new requests are told of the end before the socket is closed
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises OSError."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    return socket.create_server(address[:2], family=family, backlog=2048)
+    """A socket that listens. Raises SettingError where that cannot be."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise SettingError(f"cannot serve {url_of(host, port)} ({reason}); choose another --port or --host") from error
 
 
 def url_of(host: str, port: int) -> str:
