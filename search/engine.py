@@ -87,6 +87,17 @@ class SearchEngine:
         """Whether the snapshot has an item of this id, whatever changed since."""
         return self.snapshot.row(key) is not None
 
+    def holds(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Which of these ids (n,) it has."""
+        changed = self._changed
+        rows = self.snapshot.rows(keys)
+        here = rows >= 0
+        if changed.gone:
+            here &= ~np.isin(rows, np.array(sorted(changed.gone)))
+        if len(changed.additions):
+            here |= np.isin(keys, np.array(list(changed.additions.items), np.uint64))
+        return here
+
     @property
     def unfolded(self) -> int:
         """How many changes stand on top of the snapshot: items removed, items added, further drawings."""
