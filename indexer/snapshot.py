@@ -198,6 +198,8 @@ class Snapshot:
     def rows(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """The items with these ids (n,); -1 where there is none."""
         ids, rows = self._sorted
+        if not len(ids):
+            return np.full(len(keys), -1)
         places = np.minimum(np.searchsorted(ids, keys), len(ids) - 1)
         return np.where(ids[places] == keys, rows[places].astype(np.int64), -1)
 

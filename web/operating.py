@@ -23,7 +23,7 @@ def add_operating_routes(trazo: Application) -> None:
             sketches=len(engine),
             changes=status.unfolded,
             problem=status.why or None,
-            since=status.failing_since and status.failing_since.timestamp(),
+            since=status.failing_since.timestamp() if status.failing_since else None,
         )
         return jsonify(answer.model_dump())
 
