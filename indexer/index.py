@@ -45,7 +45,7 @@ def index_for(views: int) -> IndexSpec:
     """The rule (docs/sizes.md says what it was drawn from)."""
     if views <= EXACT:
         return IndexSpec("Flat")
-    lists = 1 << round(np.log2(3 * views**0.5))
+    lists = 1 << round(np.log2(2 * views**0.5))
     return IndexSpec(f"IVF{lists},RaBitQfs", nprobe=16, k_factor=12)
 
 
