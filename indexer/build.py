@@ -229,7 +229,7 @@ def _agreement(candidate: Snapshot) -> dict[str, Any]:
         return {}
     if candidate.index is None:
         return {"ann_recall@10": 1.0}  # every embedding is measured
-    recall, interval = agreement(Nearest(candidate), np.load(candidate.folder / EMBEDDINGS, mmap_mode="r"))
+    recall, interval = agreement(Nearest.of(candidate), np.load(candidate.folder / EMBEDDINGS, mmap_mode="r"))
     return {"ann_recall@10": round(recall, 4), "ann_recall@10_interval": [round(edge, 4) for edge in interval]}
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from indexer.index import CHUNK, Nearest, decoded
 
 Floats = npt.NDArray[np.float32]
+Agreement = tuple[float, tuple[float, float]]  # ann_recall and its interval
 
 
 def exact_neighbours(
@@ -24,23 +25,25 @@ def exact_neighbours(
     return among[order], distances[order]
 
 
-def agreement(
-    nearest: Nearest, embeddings: Any, k: int = 10, sample: int = 200, seed: int = 0
-) -> tuple[float, tuple[float, float]]:
-    """ann_recall@k, and its 95 % interval over queries: the share of the exact neighbours of random views that are found.
+def agreement(nearest: Nearest, embeddings: Any, k: int = 10, sample: int = 200, seed: int = 0) -> Agreement:
+    """Of random views of the embeddings (V, D), an array that may be mapped: it is read once, some rows at a time."""
+    total = len(embeddings)
+    asked = np.sort(np.random.default_rng(seed).choice(total, min(sample, total), replace=False))
+    return agreement_of(nearest, embeddings, decoded(embeddings[asked]), k, seed)
 
-    Ties count as found. `embeddings` is an array (V, D), mapped; it is read once, some rows at a time.
+
+def agreement_of(nearest: Nearest, embeddings: Any, queries: Floats, k: int = 10, seed: int = 0) -> Agreement:
+    """ann_recall@k of the queries (Q, D), and its 95 % bootstrap interval: the share of the exact neighbours that are found.
+
+    Ties count as found.
     """
     total = len(embeddings)
-    rng = np.random.default_rng(seed)
-    asked = np.sort(rng.choice(total, min(sample, total), replace=False))
-    queries = decoded(embeddings[asked])
     k = min(k, total)
     furthest = exact_furthest(queries, (embeddings[first : first + CHUNK] for first in range(0, total, CHUNK)), k)
     shares = np.array(
         [(nearest(query, k)[0][:k] <= far * (1 + 1e-6) + 1e-9).sum() / k for query, far in zip(queries, furthest, strict=True)]
     )
-    means = rng.choice(shares, (1000, len(shares))).mean(axis=1)
+    means = np.random.default_rng(seed).choice(shares, (1000, len(shares))).mean(axis=1)
     low, high = np.quantile(means, (0.025, 0.975)).tolist()
     return float(shares.mean()), (low, high)
 

@@ -58,7 +58,7 @@ def verify(gallery: Path, name: str | None = None) -> dict[str, Any]:
     snapshot = open_snapshot(folder, whole=True)
     share = 1.0
     if snapshot.index is not None:  # else every embedding is measured
-        share, _ = agreement(Nearest(snapshot), np.load(folder / EMBEDDINGS, mmap_mode="r"))
+        share, _ = agreement(Nearest.of(snapshot), np.load(folder / EMBEDDINGS, mmap_mode="r"))
     expected = snapshot.manifest.quality.get("ann_recall@10", 1.0)
     if share < expected - 0.05:
         raise SnapshotError(f"{folder}: the index finds {share:.2f} of the exact neighbours, not {expected:.2f}; rebuild it")

@@ -4,9 +4,9 @@ Up to EXACT views every one is measured. Beyond, an inverted file of one bit a d
 fast scan) names some hundred candidates, and these are measured exactly, from the stored float16 embeddings.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import faiss
 import numpy as np
@@ -45,7 +45,7 @@ def index_for(views: int) -> IndexSpec:
     """The rule (docs/sizes.md says what it was drawn from)."""
     if views <= EXACT:
         return IndexSpec("Flat")
-    lists = 1 << round(np.log2(3 * views**0.5))
+    lists = 1 << round(np.log2(2 * views**0.5))
     return IndexSpec(f"IVF{lists},RaBitQfs", nprobe=16, k_factor=12)
 
 
@@ -92,14 +92,34 @@ def fill_index(index: faiss.Index, embeddings: npt.NDArray[np.float16]) -> None:
         index.add(decoded(embeddings[first : first + CHUNK]))
 
 
+class Rows(Protocol):
+    """float16 rows (V, D) that are read as they are needed."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def __len__(self) -> int: ...
+    def rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """A copy of some, in this order."""
+        ...
+
+    def span(self, first: int, last: int) -> npt.NDArray[Any]:
+        """Those from `first` to `last`."""
+        ...
+
+
 class Nearest:
     """The nearest views of a snapshot. Asking changes nothing: threads need no lock."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> "Nearest":
         """Load what is searched. Raises SnapshotError."""
-        self._embeddings = snapshot.embeddings
-        self._index = snapshot.index
-        self._search = snapshot.manifest.search
+        return cls(snapshot.embeddings, snapshot.index, snapshot.manifest.search)
+
+    def __init__(self, embeddings: Rows, index: faiss.Index | None, search: Mapping[str, int]) -> None:
+        """Search the rows (V, D) with an index of them and its `search` parameters; without one all rows are measured."""
+        self._embeddings = embeddings
+        self._index = index
+        self._search = search
         self._matrix: Floats | None = None
         if self._index is None:
             self._matrix = np.empty(self._embeddings.shape, np.float32)
@@ -216,10 +236,18 @@ def _bitmap(total: int, ranges: Ranges | None, removed: Removed | None) -> npt.N
     if ranges is None:
         assert removed is not None
         return removed.bitmap
-    inside = np.zeros(total, bool)
+    packed = np.zeros(-(-total // 8), np.uint8)
     for first, last in ranges:
-        inside[first:last] = True
-    packed = np.packbits(inside, bitorder="little")
+        if first == last:
+            continue
+        a, b = first >> 3, (last - 1) >> 3
+        left, right = np.uint8(0xFF << (first & 7) & 0xFF), np.uint8(0xFF >> (7 - (last - 1 & 7)))
+        if a == b:
+            packed[a] |= left & right
+        else:
+            packed[a] |= left
+            packed[a + 1 : b] = 0xFF
+            packed[b] |= right
     return packed if removed is None else packed & removed.bitmap
 
 

@@ -198,6 +198,8 @@ class Snapshot:
     def rows(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """The items with these ids (n,); -1 where there is none."""
         ids, rows = self._sorted
+        if not len(ids):
+            return np.full(len(keys), -1)
         places = np.minimum(np.searchsorted(ids, keys), len(ids) - 1)
         return np.where(ids[places] == keys, rows[places].astype(np.int64), -1)
 
@@ -205,6 +207,14 @@ class Snapshot:
         """The views of an item, its own drawing first."""
         first, last = np.searchsorted(self.view_items, np.array([row, row + 1], self.view_items.dtype)).tolist()
         return range(first, last)
+
+    def all_views_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The views of several items (n,), one after the other."""
+        edges = np.stack((rows, rows + 1)).astype(self.view_items.dtype)
+        first, last = np.searchsorted(self.view_items, edges)
+        counts = last - first
+        before = np.cumsum(counts) - counts
+        return np.repeat(first - before, counts) + np.arange(counts.sum())
 
     def labels(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """Classes of items (n,), as numbers."""

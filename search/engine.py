@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 import weakref
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,10 +39,12 @@ Embedding = npt.NDArray[np.float32]  # (1024,)
 class _Changed:
     """What differs from the snapshot; a search keeps to the one it began with.
 
-    gone  rows of the snapshot's items that were removed or replaced, and `removed` their views
+    gone  rows of the snapshot's items that were removed or replaced; `lost` how many of each class (by its number), and
+          `removed` their views
     """
 
     gone: frozenset[int] = frozenset()
+    lost: Mapping[int, int] = field(default_factory=dict)
     removed: Removed | None = None
     additions: Additions = field(default_factory=Additions)
 
@@ -56,7 +59,7 @@ class SearchEngine:
         self.snapshot = snapshot
         self.overlay = overlay
         self.encoder = snapshot.encoder
-        self._nearest = Nearest(snapshot)
+        self._nearest = Nearest.of(snapshot)
         self._class_numbers = {name: number for number, name in enumerate(snapshot.classes)}
         self._changed = _Changed()
         self._mark: Mark | None = None
@@ -82,7 +85,18 @@ class SearchEngine:
 
     def in_snapshot(self, key: int) -> bool:
         """Whether the snapshot has an item of this id, whatever changed since."""
-        return self._row(key) is not None
+        return self.snapshot.row(key) is not None
+
+    def holds(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Which of these ids (n,) it has."""
+        changed = self._changed
+        rows = self.snapshot.rows(keys)
+        here = rows >= 0
+        if changed.gone:
+            here &= ~np.isin(rows, np.array(sorted(changed.gone)))
+        if len(changed.additions):
+            here |= np.isin(keys, np.array(list(changed.additions.items), np.uint64))
+        return here
 
     @property
     def unfolded(self) -> int:
@@ -105,7 +119,7 @@ class SearchEngine:
             gone = {
                 row
                 for key in (*changes.removed, *(one.item.id for one in changes.added))
-                if (row := self._row(key)) is not None
+                if (row := self.snapshot.row(key)) is not None
             }
             for key in changes.removed:
                 additions.discard(key)
@@ -118,12 +132,13 @@ class SearchEngine:
                 label = self._label(drawn.item_id, additions)
                 if label is not None and drawn.embedding is not None:
                     additions.add_view(drawn.id, drawn.item_id, label, drawn.embedding)
-            removed = before.removed
-            if not gone <= before.gone:
-                gone |= before.gone
-                views = [view for row in sorted(gone) for view in self.snapshot.views_of(row)]
-                removed = Removed(np.array(views, np.int64), self.snapshot.views)
-            self._changed = _Changed(before.gone | gone, removed, additions)
+            if gone <= before.gone:
+                self._changed = replace(before, additions=additions)
+            else:
+                rows = np.array(sorted(before.gone | gone))
+                lost = Counter(self.snapshot.labels(rows).tolist())
+                removed = Removed(self.snapshot.all_views_of(rows), self.snapshot.views)
+                self._changed = _Changed(before.gone | gone, lost, removed, additions)
             self._mark = changes.mark
 
     def similar(
@@ -233,32 +248,32 @@ class SearchEngine:
     def classes(self) -> dict[str, int]:
         """The number of items of each class, by class name."""
         changed = self._changed
-        counts = np.diff(self.snapshot.class_starts)
-        if changed.gone:
-            counts = counts - np.bincount(self.snapshot.labels(np.array(list(changed.gone))), minlength=len(counts))
-        total = dict(zip(self._class_numbers, counts.tolist(), strict=True))
-        for name, count in list(changed.additions.counts.items()):
-            total[name] = total.get(name, 0) + count
-        return {name: count for name, count in total.items() if count}
+        names = dict.fromkeys((*self._class_numbers, *list(changed.additions.counts)))
+        return {name: count for name in names if (count := self._count(name, changed))}
 
-    def _row(self, key: int) -> int | None:
-        return self.snapshot.row(key)
+    def _count(self, name: str, changed: _Changed) -> int:
+        """The number of items of a class."""
+        number, count = self._class_numbers.get(name), changed.additions.counts.get(name, 0)
+        if number is None:
+            return count
+        first, last = self.snapshot.class_starts[number : number + 2].tolist()
+        return count + int(last - first) - changed.lost.get(number, 0)
 
     def _label(self, key: int, additions: Additions) -> str | None:
         """The class of an item, if there is one."""
         if key in additions.items:
             return additions.items[key].label
-        row = self._row(key)
+        row = self.snapshot.row(key)
         return None if row is None else self.snapshot.label(row)
 
     def _holds(self, key: int, changed: _Changed) -> bool:
         if key in changed.additions.items:
             return True
-        row = self._row(key)
+        row = self.snapshot.row(key)
         return row is not None and row not in changed.gone
 
     def _known_row(self, key: int, changed: _Changed) -> int:
-        row = self._row(key)
+        row = self.snapshot.row(key)
         if row is None or row in changed.gone:
             raise UnknownSketch(f"the gallery has no sketch {key}", field="id")
         return row
@@ -272,7 +287,7 @@ class SearchEngine:
         question.check()
         changed = self._changed
         with _timed(stages, "search"):
-            labels = None if question.classes is None else self._known_classes(question.classes)
+            labels = None if question.classes is None else self._known_classes(question.classes, changed)
             wanted = question.offset + question.k + len(excluded)  # more than asked for: the query may be among them
             found = self._nearest_items(query, wanted, labels, changed)
             for square, key in changed.additions.nearest(query, wanted, labels, excluded):
@@ -310,13 +325,12 @@ class SearchEngine:
         added = additions.items.get(key)
         if added is not None:
             return added.label, added.name
-        row = self._row(key)
+        row = self.snapshot.row(key)
         assert row is not None
         return self.snapshot.label(row), self.snapshot.name_of(row)
 
-    def _known_classes(self, classes: Sequence[str]) -> frozenset[str]:
-        known = self.classes()
-        unknown = [name for name in classes if name not in known]
+    def _known_classes(self, classes: Sequence[str], changed: _Changed) -> frozenset[str]:
+        unknown = [name for name in classes if not self._count(name, changed)]
         if unknown or not classes:
             raise SearchError(
                 f"the gallery has no class {unknown[0]!r}" if unknown else "name at least one class, or leave classes out",

@@ -17,7 +17,6 @@ from indexer.overlay import Overlay
 from indexer.pointer import current_snapshot
 from indexer.view import View
 from search.engine import SearchEngine
-from search.gallery_map import GalleryMap, map_of
 from search.results import DuplicateSketch, UnknownSketch
 from sketches.item import Item, Picture
 from sketches.sketch import Strokes, check_strokes
@@ -29,7 +28,6 @@ SLOWEST = 60.0  # seconds between two attempts at a snapshot that could not be o
 WAIT = 3.0  # seconds that a request waits for another one, or another process
 IMPATIENT = 0.1  # while the database is known to be held
 LOAD_WAIT = 30.0  # seconds for a snapshot that is being opened
-MAP_WAIT = 30.0  # seconds for a map that another request is drawing
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class Status:
     stale          whether this is less than what the disk has, for something cannot be opened
     failing_since  when that began, and `why`: one sentence that says what to do
     unfolded       changes that stand beside the snapshot: a rebuild folds them in
+    loaded         when the snapshot was opened, in seconds since 1970
     """
 
     snapshot: str
@@ -47,6 +46,7 @@ class Status:
     failing_since: datetime | None
     why: str
     unfolded: int
+    loaded: float
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,9 @@ class LiveGallery:
         self._changing = threading.Lock()  # one change at a time
         self._swapping = threading.Lock()  # an engine catches up and is served in one go, or what is added meanwhile is missed
         self._loading = threading.Lock()
-        self._mapping = threading.Lock()
         self._database_held = False
         self._failed: _Failed | None = None
-        self._map: GalleryMap | None = None
+        self._loaded = time.time()
         self._closed = threading.Event()
         self._failing_since: datetime | None = None
         self._why = ""
@@ -90,14 +89,7 @@ class LiveGallery:
     def status(self) -> Status:
         engine = self._engine
         since = self._failing_since
-        return Status(engine.snapshot.name, since is not None, since, self._why, engine.unfolded)
-
-    def map(self, engine: SearchEngine) -> GalleryMap:
-        """The map of the engine's snapshot, made when it is first asked for. Raises GalleryBusy."""
-        with _held(self._mapping, MAP_WAIT, "the map is being drawn; ask again in a moment"):
-            if self._map is None or self._map.snapshot != engine.snapshot.name:
-                self._map = map_of(engine)
-            return self._map
+        return Status(engine.snapshot.name, since is not None, since, self._why, engine.unfolded, self._loaded)
 
     def add(
         self,
@@ -183,7 +175,7 @@ class LiveGallery:
             with _held(self._swapping, WAIT, "the gallery is catching up; ask again in a moment"):
                 (self._engine if opened is None else opened).catch_up()  # with what was added while it was opened
                 if opened is not None:
-                    self._engine = opened
+                    self._engine, self._loaded = opened, time.time()
                     log.info("now serving %s (%s)", opened.snapshot.name, opened.snapshot.manifest.checkpoint)
             return self._engine.snapshot.name
 

@@ -57,7 +57,7 @@ def test_equals_brute_force(snapshot: Snapshot, seed: int, count: int, classes: 
     allowed = np.setdiff1d(allowed, out)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(indexes, "SCANNED", int(rng.choice([0, 400, COUNT])))
-        squares, views = Nearest(snapshot)(query, count, among, Removed(out, COUNT) if gone else None)
+        squares, views = Nearest.of(snapshot)(query, count, among, Removed(out, COUNT) if gone else None)
     expected, distances = exact_neighbours(query, vectors(), COUNT, allowed)
     assert len(views) >= min(count, len(allowed)) and len(np.unique(views)) == len(views)
     views = views[:count]
@@ -66,7 +66,7 @@ def test_equals_brute_force(snapshot: Snapshot, seed: int, count: int, classes: 
 
 
 def test_ties_at_the_end_are_all_there(encoder: Encoder, tmp_path: Path) -> None:
-    nearest = Nearest(snapshot_of(tmp_path, encoder, IndexSpec("Flat")))
+    nearest = Nearest.of(snapshot_of(tmp_path, encoder, IndexSpec("Flat")))
     row = vectors()[10]
     twins = np.flatnonzero((vectors() == row).all(axis=1))
     assert set(twins.tolist()) <= set(nearest(row.astype(np.float32), 1)[1].tolist()) and len(twins) == 2
@@ -79,7 +79,7 @@ def test_one_bit_a_dimension_finds_the_nearest_and_says_how_many(encoder: Encode
     assert 0.9 < low <= quality["ann_recall@10"] <= high <= 1
     assert snapshot.manifest.factory == "IVF16,RaBitQfs" and snapshot.manifest.search == {"nprobe": 8, "k_factor": 12}
     mapped = np.load(snapshot.folder / EMBEDDINGS, mmap_mode="r")
-    assert agreement(Nearest(snapshot), mapped)[0] == pytest.approx(quality["ann_recall@10"], abs=1e-4)
+    assert agreement(Nearest.of(snapshot), mapped)[0] == pytest.approx(quality["ann_recall@10"], abs=1e-4)
 
 
 def test_brute_force_by_blocks_is_that_of_the_whole() -> None:
