@@ -8,7 +8,6 @@ import sys
 from http import HTTPStatus
 from pathlib import Path
 
-import torch
 import waitress
 from flask import Flask, Response, jsonify, request
 from pydantic import ValidationError
@@ -291,8 +290,6 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     threads = int(os.environ.get("TRAZO_THREADS", "4"))
-    # Requests run side by side; more threads within each would only wait for one another.
-    torch.set_num_threads(1)
     try:
         live = LiveGallery(args.gallery)
         server = waitress.create_server(
