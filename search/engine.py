@@ -100,7 +100,7 @@ class SearchEngine:
         with _timed(stages, "raster"):
             raster = self.snapshot.encoder.raster(strokes)
         with _timed(stages, "embed"):
-            embeddings, logits = self.snapshot.encoder.exits(raster[None], mirrored=False)
+            embeddings, logits = self.snapshot.encoder.exits(raster[None])
         results = self._search(embeddings[0], k, classes, frozenset(), stages, self._changed)
         return replace(results, guesses=self._guesses(logits[0]), seen=strokes if isinstance(query, bytes) else None)
 

@@ -47,7 +47,7 @@ def explain(engine: SearchEngine, query: Strokes, key: int) -> Explanation:
     drawable = [n for n, rest in enumerate(without) if _is_drawing(rest)]
     encoder = engine.snapshot.encoder
     rasters = np.stack([encoder.raster(strokes) for strokes in (parts, *(without[n] for n in drawable))])
-    whole, *others = np.linalg.norm(encoder.embed(rasters, mirrored=False) - target, axis=1).tolist()
+    whole, *others = np.linalg.norm(encoder.embed(rasters) - target, axis=1).tolist()
     changes = dict(zip(drawable, (other - whole for other in others), strict=True))
     return Explanation(whole, tuple(Part(stroke, changes.get(n)) for n, stroke in enumerate(parts)))
 
