@@ -44,7 +44,9 @@ def main() -> None:
     expected, bodies = answers(args.gallery, (first, second), args.seed)
 
     server = subprocess.Popen(
-        [sys.executable, "server.py", "--gallery", str(args.gallery), "--port", "0"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "server.py", "--gallery", str(args.gallery), "--port", "0", "--queue", "100", "--log", "off"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert server.stdout
     url = server.stdout.readline().split()[-1]

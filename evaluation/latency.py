@@ -143,7 +143,18 @@ def _one_thread() -> Iterator[None]:
 def server(gallery: Path) -> Iterator[str]:
     """The URL of a server of this gallery on a free port, which ends with the block."""
     root = Path(__file__).parents[1]
-    command = [sys.executable, "server.py", "--gallery", str(gallery.resolve()), "--port", "0"]
+    command = [
+        sys.executable,
+        "server.py",
+        "--gallery",
+        str(gallery.resolve()),
+        "--port",
+        "0",
+        "--queue",
+        "100",
+        "--log",
+        "off",
+    ]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout
