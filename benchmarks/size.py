@@ -23,7 +23,6 @@ from typing import Any
 import faiss
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from evaluation.provenance import provenance
 from indexer.build import MEMORY, write_snapshot, writing
@@ -133,7 +132,6 @@ def jittered(base: Snapshot, count: int, rng: np.random.Generator) -> tuple[npt.
 
 def ask(base: Path, folder: Path, seed: int) -> dict[str, Any]:
     """Open it as a server does, and ask: milliseconds, agreement with brute force, memory."""
-    torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     empty = memory("RssAnon")
     started = time.monotonic()
@@ -183,7 +181,6 @@ def encoder_memory(base: Path) -> float:
 
 def change(folder: Path) -> dict[str, Any]:
     """Drawings added while it is served: milliseconds beside the embedding."""
-    torch.set_num_threads(1)
     live = LiveGallery(folder)
     spent = []
     for row in range(ADDED):

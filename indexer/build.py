@@ -17,7 +17,7 @@ from typing import Any
 
 import faiss
 import numpy as np
-import torch
+import onnxruntime
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
@@ -47,6 +47,7 @@ from indexer.snapshot import (
     seal,
 )
 from indexer.spool import Spool, sorted_parts
+from nets.digest import sha256_of
 from nets.encoder import Encoder
 from sketches.errors import DatasetError
 from sketches.sketch import Sketch
@@ -143,7 +144,7 @@ def write_snapshot(
         fill_index(built, embeddings)
         faiss.write_index(built, str(folder / INDEX))
         del built, embeddings
-    shutil.copyfile(encoder.path, folder / CHECKPOINT)
+    encoder.save(folder / CHECKPOINT)
     manifest = Manifest(
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
         size=spool.items,
@@ -151,13 +152,13 @@ def write_snapshot(
         dimensions=encoder.dimensions,
         classes=len(spool.classes),
         checkpoint=encoder.name,
-        net=encoder.sha256,
+        net=sha256_of(folder / CHECKPOINT),
         raster=asdict(encoder.config.raster),
         factory=spec.factory,
         search=spec.search,
         source=dict(source),
         build_seconds=round(time.monotonic() - started, 2),
-        versions={module.__name__: module.__version__ for module in (torch, faiss, np)},
+        versions={module.__name__: module.__version__ for module in (onnxruntime, faiss, np)},
         files=digest_files(folder),
         last_change=last_change,
     )

@@ -143,7 +143,7 @@ class Snapshot:
     @cached_property
     def encoder(self) -> Encoder:
         try:
-            return Encoder(self.net_file, device="cpu", name=self.manifest.checkpoint)
+            return Encoder(self.net_file, name=self.manifest.checkpoint)
         except CheckpointError as error:
             raise SnapshotError(f"{error}; rebuild the gallery with a checkpoint of this version") from error
 
