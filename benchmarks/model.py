@@ -18,11 +18,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from indexer.backup import backup, restore
@@ -299,8 +298,9 @@ def _refused(attempt: object, errors: tuple[type[Exception], ...]) -> None:
 def two_encoders(folder: Path) -> list[Encoder]:
     """The shipped net, and the same with another posterior: embeddings that cannot be taken for one another."""
     other = folder / "default.other.safetensors"
-    config, weights = load_checkpoint(find_checkpoint())
-    save_checkpoint(other, config, weights | {"posterior_scale": torch.tensor(32.0)})
+    checkpoint = load_checkpoint(find_checkpoint())
+    sharper = {**checkpoint.weights, "posterior_scale": np.array(32.0, np.float32)}
+    save_checkpoint(other, replace(checkpoint, weights=sharper))
     return [Encoder(find_checkpoint()), Encoder(other)]
 
 
@@ -328,7 +328,6 @@ def main() -> None:
     parser.add_argument("--operations", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    torch.set_num_threads(1)
     multiprocessing.get_context("forkserver").set_forkserver_preload(["indexer.online"])
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="trazo-model-") as folder:

@@ -253,6 +253,35 @@ def test_an_item_is_found_by_any_of_its_drawings_and_once(live: LiveGallery, doo
             attempt()
 
 
+def test_searches_go_on_while_drawings_come_and_go(live: LiveGallery, doodles: SketchSet) -> None:
+    wrong: list[object] = []
+    stop = threading.Event()
+
+    def client() -> None:
+        while not stop.is_set():
+            try:
+                hits = live.engine.similar_to_embedding(live.engine.embedding(own), 60).hits
+                if len({hit.id for hit in hits}) != len(hits) or not {hit.label for hit in hits} <= labels:
+                    wrong.append(hits)
+                live.engine.classes()
+            except Exception as error:
+                wrong.append(error)
+
+    own, labels = live.engine.snapshot.item(0).id, {*live.engine.classes(), "new"}
+    clients = [threading.Thread(target=client) for _ in range(3)]
+    for thread in clients:
+        thread.start()
+    for row in range(100, 115):
+        keys = [live.add("new", doodles.strokes(row)).id for _ in range(2)]
+        live.remove(keys[0])
+        live.add("new", doodles.strokes(row), keys[0])
+        live.remove(keys[1])
+    stop.set()
+    for thread in clients:
+        thread.join()
+    assert not wrong and len(live.engine) == 55
+
+
 def test_a_held_database_never_hangs_a_reader_and_a_writer_only_briefly(live: LiveGallery, doodles: SketchSet) -> None:
     """A stopped process that was writing holds it for as long as it is stopped."""
     holder = subprocess.Popen(
