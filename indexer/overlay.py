@@ -263,7 +263,8 @@ def _item(row: Row) -> Item:
 
 
 def _added(rows: Rows, row: Row, net: str) -> Added:
-    return Added(replace(_item(row), picture=None), _embedding(rows, row.key, 0, net))
+    item = _item(row)
+    return Added(item if item.picture is None else replace(item, picture=None), _embedding(rows, row.key, 0, net))
 
 
 def _view(rows: Rows, row: Row, net: str) -> View:

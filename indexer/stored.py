@@ -32,9 +32,7 @@ def unsigned(number: int) -> int:
 
 def checksum(*parts: str | bytes | int | None) -> int:
     """63 bits of a digest of the parts, their types and their lengths."""
-    digest = hashlib.blake2b(digest_size=8)
-    for part in parts:
-        content = part if isinstance(part, bytes) else repr(part).encode("utf-8")
-        digest.update(b"%s %d " % (type(part).__name__.encode(), len(content)))
-        digest.update(content)
-    return int.from_bytes(digest.digest(), "big") >> 1
+    contents = [part if isinstance(part, bytes) else repr(part).encode("utf-8") for part in parts]
+    told = [(type(part).__name__, len(content)) for part, content in zip(parts, contents, strict=True)]
+    digest = hashlib.blake2b(b"".join((repr(told).encode(), *contents)), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1

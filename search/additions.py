@@ -22,7 +22,7 @@ class _Table:
     """Rows as a reader sees them: the first `count`. A longer table has arrays of its own, or more rows of the same ones."""
 
     count: int
-    embeddings: Floats  # (capacity, 1024)
+    embeddings: Floats  # (capacity, D), the dimensions that the net fills
     squares: Floats  # (capacity,) their squared lengths
     keys: npt.NDArray[np.uint64]  # (capacity,) the item that a row is a drawing of
     labels: npt.NDArray[np.int32]  # (capacity,) numbers of classes
@@ -35,12 +35,14 @@ class Additions:
     One thread changes it at a time; any number search meanwhile. A search sees all of an addition or nothing of it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, dimensions: int = EMBEDDING_DIM) -> None:
+        """For embeddings (1024,) of which the first `dimensions` are used."""
+        self.dimensions = dimensions
         self.items: dict[int, Item] = {}
         self.counts: Counter[str] = Counter()  # items of each class
         self._table = _Table(
             0,
-            np.empty((ROOM, EMBEDDING_DIM), np.float32),
+            np.empty((ROOM, dimensions), np.float32),
             np.empty(ROOM, np.float32),
             np.empty(ROOM, np.uint64),
             np.empty(ROOM, np.int32),
@@ -54,11 +56,6 @@ class Additions:
     def __len__(self) -> int:
         return len(self.items)
 
-    @property
-    def views(self) -> int:
-        """How many further drawings there are."""
-        return len(self._item_of)
-
     def add(self, item: Item, embedding: Floats) -> None:
         """Add an item, in place of any other of its id."""
         row = self._append(item.id, item.label, embedding)
@@ -68,7 +65,8 @@ class Additions:
         self._own[item.id] = row
 
     def add_view(self, view: int, key: int, label: str, embedding: Floats) -> None:
-        """Add a further drawing of an item, which has this label."""
+        """Add a further drawing of an item, which has this label; in place of itself, if it is here."""
+        self.discard_view(view)
         self._views.setdefault(key, {})[view] = self._append(key, label, embedding)
         self._item_of[view] = key
 
@@ -89,7 +87,9 @@ class Additions:
 
     def embedding(self, key: int) -> Floats:
         """The embedding (1024,) of an item's own drawing. Raises KeyError."""
-        return self._table.embeddings[self._own[key]]
+        embedding = np.zeros(EMBEDDING_DIM, np.float32)
+        embedding[: self.dimensions] = self._table.embeddings[self._own[key]]
+        return embedding
 
     def nearest(
         self, query: Floats, k: int, labels: Collection[str] | None = None, without: Iterable[int] = ()
@@ -98,7 +98,8 @@ class Additions:
 
         Only of `labels`, where given, and none of `without`.
         """
-        table = self._table
+        table, used = self._table, query[: self.dimensions]
+        beyond = float(np.square(query[self.dimensions :]).sum())
         wanted = table.there[: table.count].copy()
         if labels is not None:
             wanted &= np.isin(table.labels[: table.count], [self._numbers[name] for name in labels if name in self._numbers])
@@ -107,14 +108,16 @@ class Additions:
         rows = np.flatnonzero(wanted)
         if not len(rows):
             return []
-        squares = (table.squares[: table.count] - 2 * (table.embeddings[: table.count] @ query))[rows]  # less the query's own
+        few = 8 * len(rows) < table.count  # then to pick them out is quicker than to measure all
+        products = table.embeddings[rows] @ used if few else (table.embeddings[: table.count] @ used)[rows]
+        squares = table.squares[rows] - 2 * products  # less the query's own
         best = k + BESIDE
         while True:
             some = rows if best >= len(rows) else rows[np.argpartition(squares, best)[:best]]
             if best >= len(rows) or len(np.unique(table.keys[some])) >= k:
                 break
             best *= 2  # items with many drawings
-        exact = np.square(table.embeddings[some] - query).sum(axis=1)
+        exact = np.square(table.embeddings[some] - used).sum(axis=1) + beyond
         found: dict[int, float] = {}
         for n in np.lexsort((table.keys[some], exact)).tolist():
             found.setdefault(int(table.keys[some[n]]), float(exact[n]))
@@ -131,8 +134,8 @@ class Additions:
                 _longer(table.labels),
                 _longer(table.there),
             )
-        table.embeddings[row] = embedding
-        table.squares[row] = np.square(embedding).sum()
+        table.embeddings[row] = used = embedding[: self.dimensions]
+        table.squares[row] = np.dot(used, used)
         table.keys[row] = key
         table.labels[row] = self._numbers.setdefault(label, len(self._numbers))
         table.there[row] = True

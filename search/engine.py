@@ -61,7 +61,7 @@ class SearchEngine:
         self.encoder = snapshot.encoder
         self._nearest = Nearest.of(snapshot)
         self._class_numbers = {name: number for number, name in enumerate(snapshot.classes)}
-        self._changed = _Changed()
+        self._changed = self._unchanged()
         self._mark: Mark | None = None
         self._changing = threading.Lock()
         self.catch_up()
@@ -100,9 +100,9 @@ class SearchEngine:
 
     @property
     def unfolded(self) -> int:
-        """How many changes stand on top of the snapshot: items removed, items added, further drawings."""
+        """How many changes a rebuild would fold in: items of the snapshot removed or replaced, and items added."""
         changed = self._changed
-        return len(changed.gone) + len(changed.additions) + changed.additions.views
+        return len(changed.gone) + len(changed.additions)
 
     @property
     def damage(self) -> SnapshotError | None:
@@ -114,7 +114,7 @@ class SearchEngine:
         with self._changing:
             since = self.overlay.since(self.snapshot.manifest.last_change, self.encoder.sha256, self._mark)
             changes = self.overlay.embedded(since, self.encoder)
-            before = _Changed() if changes.anew else self._changed
+            before = self._unchanged() if changes.anew else self._changed
             additions = before.additions
             gone = {
                 row
@@ -140,6 +140,9 @@ class SearchEngine:
                 removed = Removed(self.snapshot.all_views_of(rows), self.snapshot.views)
                 self._changed = _Changed(before.gone | gone, lost, removed, additions)
             self._mark = changes.mark
+
+    def _unchanged(self) -> _Changed:
+        return _Changed(additions=Additions(self.encoder.dimensions))
 
     def similar(
         self,
@@ -298,8 +301,9 @@ class SearchEngine:
                 distance = max(0.0, square) ** 0.5
                 if question.max_distance is not None and distance > question.max_distance:
                     break
-                label, name = self._words(key, changed.additions)
-                hits.append(Hit(key, label, distance, question.offset + len(hits) + 1, name))
+                words = self._words(key, changed.additions)
+                if words is not None:
+                    hits.append(Hit(key, words[0], distance, question.offset + len(hits) + 1, words[1]))
         return Results(self.snapshot.name, tuple(hits), stages)
 
     def _nearest_items(
@@ -320,14 +324,13 @@ class SearchEngine:
                 return dict(zip(snapshot.ids[items].tolist(), (squares[first] + beyond).tolist(), strict=True))
             count *= 2  # items with many views
 
-    def _words(self, key: int, additions: Additions) -> tuple[str, str]:
-        """Label and name of an item that was found."""
+    def _words(self, key: int, additions: Additions) -> tuple[str, str] | None:
+        """Label and name of an item that was found; None for one that was removed while it was searched for."""
         added = additions.items.get(key)
         if added is not None:
             return added.label, added.name
         row = self.snapshot.row(key)
-        assert row is not None
-        return self.snapshot.label(row), self.snapshot.name_of(row)
+        return None if row is None else (self.snapshot.label(row), self.snapshot.name_of(row))
 
     def _known_classes(self, classes: Sequence[str], changed: _Changed) -> frozenset[str]:
         unknown = [name for name in classes if not self._count(name, changed)]

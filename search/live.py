@@ -169,12 +169,14 @@ class LiveGallery:
     def reload(self) -> str:
         """Serve the snapshot that the pointer names, with all changes; its name. Raises GalleryError."""
         with _held(self._loading, LOAD_WAIT, "another snapshot is being opened; ask again in a moment"):
+            opened = None
             if current_snapshot(self.gallery).name != self._engine.snapshot.name:
-                engine = SearchEngine.open(self.gallery)
-                with _held(self._swapping, WAIT, "the gallery is catching up; ask again in a moment"):
-                    engine.catch_up()  # with what was added while it was opened
-                    self._engine, self._loaded = engine, time.time()
-                log.info("now serving %s (%s)", engine.snapshot.name, engine.snapshot.manifest.checkpoint)
+                opened = SearchEngine.open(self.gallery)
+            with _held(self._swapping, WAIT, "the gallery is catching up; ask again in a moment"):
+                (self._engine if opened is None else opened).catch_up()  # with what was added while it was opened
+                if opened is not None:
+                    self._engine, self._loaded = opened, time.time()
+                    log.info("now serving %s (%s)", opened.snapshot.name, opened.snapshot.manifest.checkpoint)
             return self._engine.snapshot.name
 
     def close(self) -> None:

@@ -10,12 +10,9 @@ import pytest
 import requests
 from conftest import Served, serving
 from disk import no_room
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
 
 from indexer.build import build
 from indexer.errors import GalleryBusy, GalleryError, OverlayError
-from indexer.exact import exact_neighbours
 from indexer.online import change_gallery
 from indexer.overlay import CHANGES, Overlay
 from indexer.pointer import CURRENT, SNAPSHOTS, current_snapshot, history, publish
@@ -256,6 +253,35 @@ def test_an_item_is_found_by_any_of_its_drawings_and_once(live: LiveGallery, doo
             attempt()
 
 
+def test_searches_go_on_while_drawings_come_and_go(live: LiveGallery, doodles: SketchSet) -> None:
+    wrong: list[object] = []
+    stop = threading.Event()
+
+    def client() -> None:
+        while not stop.is_set():
+            try:
+                hits = live.engine.similar_to_embedding(live.engine.embedding(own), 60).hits
+                if len({hit.id for hit in hits}) != len(hits) or not {hit.label for hit in hits} <= labels:
+                    wrong.append(hits)
+                live.engine.classes()
+            except Exception as error:
+                wrong.append(error)
+
+    own, labels = live.engine.snapshot.item(0).id, {*live.engine.classes(), "new"}
+    clients = [threading.Thread(target=client) for _ in range(3)]
+    for thread in clients:
+        thread.start()
+    for row in range(100, 115):
+        keys = [live.add("new", doodles.strokes(row)).id for _ in range(2)]
+        live.remove(keys[0])
+        live.add("new", doodles.strokes(row), keys[0])
+        live.remove(keys[1])
+    stop.set()
+    for thread in clients:
+        thread.join()
+    assert not wrong and len(live.engine) == 55
+
+
 def test_a_held_database_never_hangs_a_reader_and_a_writer_only_briefly(live: LiveGallery, doodles: SketchSet) -> None:
     """A stopped process that was writing holds it for as long as it is stopped."""
     holder = subprocess.Popen(
@@ -334,78 +360,6 @@ def test_a_damaged_snapshot_is_not_read_again_and_again(
     records.write_bytes(whole)
     eventually(lambda: live.engine.snapshot.name == folder.name)
     assert not live.status.why
-
-
-sequences = st.lists(
-    st.tuples(
-        st.sampled_from(["add", "add", "remove", "again", "search", "search", "classes", "rebuild", "restart"]),
-        st.integers(0, 2**31),
-    ),
-    min_size=20,
-    max_size=40,
-)
-
-
-@settings(max_examples=6, phases=[Phase.explicit, Phase.reuse, Phase.generate], suppress_health_check=[HealthCheck.too_slow])
-@given(operations=sequences)
-def test_equals_a_dictionary_and_numpy(
-    operations: list[tuple[str, int]],
-    doodles: SketchSet,
-    encoder: Encoder,
-    sharper: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    """Adds, removes, searches, rebuilds and restarts against a model that cannot be wrong."""
-    folder = tmp_path_factory.mktemp("model")
-    base = doodles.select(np.arange(24))
-    encoders = [encoder, Encoder(sharper)]
-    build(folder, base, encoder, {})
-    engine, turn = SearchEngine.open(folder), 0
-    model = {sketch.id: sketch for sketch in base}
-    removed: list[Sketch] = []
-
-    def change(added: list[Sketch], ids: list[int]) -> None:
-        change_gallery(folder, added, ids)
-        engine.catch_up()
-        removed.extend(model.pop(key) for key in ids)
-        model.update((sketch.id, sketch) for sketch in added)
-
-    known: dict[tuple[int, int], np.ndarray] = {}
-
-    def embedded(turn: int, sketch: Sketch) -> np.ndarray:
-        key = (turn, sketch.id)  # an id always comes with the same drawing here
-        if key not in known:
-            known[key] = encoders[turn].embed(encoder.raster(sketch.strokes)[None])[0]
-        return known[key]
-
-    for operation, number in operations:
-        keys = sorted(model)
-        if operation == "add":
-            drawing = doodles.sketch(number % len(doodles))
-            if number + 2**40 not in model:
-                change([Sketch(number + 2**40, drawing.label, drawing.strokes)], [])
-        elif operation == "remove" and len(keys) > 3:
-            change([], [keys[number % len(keys)]])
-        elif operation == "again" and removed and removed[-1].id not in model:
-            change([removed[-1]], [])
-        elif operation == "rebuild":
-            turn = 1 - turn
-            rebuild(folder, encoders[turn], lambda *arrays: PASS)
-            engine = SearchEngine.open(folder)
-        elif operation == "restart":
-            engine = SearchEngine.open(folder)
-        elif operation == "classes":
-            labels = [sketch.label for sketch in model.values()]
-            assert engine.classes() == {name: labels.count(name) for name in set(labels)}
-            assert len(engine) == len(model)
-        elif operation == "search":
-            query = doodles.strokes(number % len(doodles))
-            vectors = np.stack([embedded(turn, model[key]) for key in keys])
-            _, distances = exact_neighbours(encoders[turn].embed(encoder.raster(query)[None])[0], vectors, 7)
-            hits = engine.similar(query, 7).hits
-            np.testing.assert_allclose([hit.distance for hit in hits], distances, atol=2e-3)
-            assert all(model[hit.id].label == hit.label for hit in hits)
-            assert [as_drawing(engine.sketch(hit.id).strokes) for hit in hits[:1]] == [as_drawing(model[hits[0].id].strokes)]
 
 
 @pytest.fixture
