@@ -69,7 +69,7 @@ def main() -> None:
         named = {label: np.isin(names, mapping[label].get(one.of, [])) for label in mapping}
         rows = [row for row, drawing in enumerate(drawings) if named[drawing.label].any()]
 
-        def wanted(query: int, rows: list[int] = rows, named: dict[str, np.ndarray] = named) -> np.ndarray:  # type: ignore[type-arg]
+        def wanted(query: int, rows: list[int] = rows, named: dict[str, np.ndarray] = named) -> np.ndarray:
             return named[drawings[rows[query]].label]
 
         things: dict[str, list[Strokes]] = {"svg": [], "png": []}
@@ -119,7 +119,7 @@ def chosen(folder: Path, named: set[str]) -> list[Path]:
 
 def as_png(svg: str) -> bytes:
     """The icon as a picture, black on white with a margin of the icon's own."""
-    return bytes(resvg_py.svg_to_bytes(svg_string=svg, width=PNG_SIDE, height=PNG_SIDE, background="#ffffff"))
+    return bytes(resvg_py.svg_to_bytes(svg_string=svg, width=PNG_SIDE, height=PNG_SIDE, background="#ffffff", dpi=96))
 
 
 def read_back(data: bytes, path: Path) -> Strokes:

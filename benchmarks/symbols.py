@@ -43,7 +43,7 @@ def main() -> None:
     vectors, asked = embedded(encoder, strokes), embedded(encoder, drawings)
     distances = l2_distances(asked, vectors)
 
-    def of(queries: np.ndarray):  # type: ignore[no-untyped-def, type-arg]
+    def of(queries: np.ndarray):  # type: ignore[no-untyped-def]
         return lambda query: glyphs == chars[queries[query]]
 
     everyone = np.arange(len(chars))
@@ -64,8 +64,8 @@ def main() -> None:
     )
 
 
-def parted(chars: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
-    """Rows that become views and rows that ask: of each symbol with two drawings or more, every other one, beginning with a view."""
+def parted(chars: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that become views and rows that ask: of each symbol with two drawings or more, every other one."""
     views, asking = [], []
     for char in sorted(set(chars.tolist())):
         rows = np.flatnonzero(chars == char)
