@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import resvg_py
 from tqdm import tqdm
 
 from benchmarks.baselines import chamfer_distances, hit_rates, hog_distances, l2_distances
 from evaluation.provenance import provenance
 from nets.checkpoint import DEFAULT, find_checkpoint
-from nets.encoder import Embeddings, Encoder
+from nets.encoder import Encoder
 from sketches.errors import SketchError
 from sketches.protocol import PROTOCOLS
 from sketches.sketch import Sketch, Strokes
@@ -131,7 +132,7 @@ def read_back(data: bytes, path: Path) -> Strokes:
         return (np.zeros((1, 2), np.float32),)
 
 
-def embedded(encoder: Encoder, drawings: list[Strokes]) -> Embeddings:
+def embedded(encoder: Encoder, drawings: list[Strokes]) -> npt.NDArray[np.float32]:
     return encoder.encode(SketchSet.of(Sketch(number, "", strokes) for number, strokes in enumerate(drawings)))[0]
 
 

@@ -29,9 +29,10 @@ import numpy.typing as npt
 from indexer.durable import sync
 from indexer.errors import SnapshotError
 from indexer.pointer import current_snapshot
-from nets.checkpoint import CheckpointError, sha256_of
+from nets.checkpoint import CheckpointError
+from nets.digest import sha256_of
+from nets.embedding import EMBEDDING_DIM
 from nets.encoder import Encoder
-from nets.exits import EMBEDDING_DIM
 from sketches.sketch_set import SketchSet
 
 FORMAT = 2
@@ -106,7 +107,7 @@ def open_snapshot(folder: Path) -> Snapshot:
         if not (len(sketches) == len(embeddings) == index.ntotal == manifest.size and index.d == EMBEDDING_DIM):
             raise SnapshotError(f"{folder}: gallery, index and manifest differ in size; build the gallery again")
         try:
-            encoder = Encoder(folder / CHECKPOINT, device="cpu", name=manifest.checkpoint)
+            encoder = Encoder(folder / CHECKPOINT, name=manifest.checkpoint)
         except CheckpointError as error:
             raise SnapshotError(f"{error}; rebuild the gallery with a checkpoint of this version") from error
         snapshot = Snapshot(folder.name, manifest, sketches, embeddings, index, encoder)

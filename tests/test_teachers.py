@@ -7,22 +7,22 @@ import pytest
 import torch
 from scipy.special import softmax
 
-from nets.batches import Batch
-from nets.checkpoint import CheckpointConfig, CheckpointError, save_checkpoint
+from nets.architectures.registry import build_net
+from nets.architectures.weights import from_torch
+from nets.checkpoint import Checkpoint, CheckpointConfig, CheckpointError, save_checkpoint
 from nets.encoder import Encoder
-from nets.learner import Learner
-from nets.recipe import Recipe
-from nets.registry import build_net
-from nets.teachers import soft_labels
+from nets.training.batches import Batch
+from nets.training.learner import Learner
+from nets.training.recipe import Recipe
+from nets.training.teachers import soft_labels
 from sketches.raster import RasterSpec
 from sketches.sketch_set import SketchSet
 
 
 def teacher(path: Path, classes: tuple[str, ...], seed: int) -> Path:
     torch.manual_seed(seed)
-    save_checkpoint(
-        path, CheckpointConfig("trazonet", classes, RasterSpec()), build_net("trazonet", len(classes), 64).state_dict()
-    )
+    weights = from_torch(build_net("trazonet", len(classes), 64).state_dict())
+    save_checkpoint(path, Checkpoint(CheckpointConfig("trazonet", classes, RasterSpec()), weights))
     return path
 
 

@@ -16,19 +16,21 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nets.batches import TrainingRasters, epoch_batches
-from nets.checkpoint import CheckpointConfig, checkpoint_name, save_checkpoint, sha256_of
-from nets.curves import draw_curves
-from nets.epoch import epoch_rows
-from nets.fit import fit
-from nets.imagenet import FILE, start_from_imagenet
-from nets.learner import Learner
-from nets.posterior import PosteriorNet
-from nets.raster_cache import cached_rasters
-from nets.recipe import Recipe, initialise_as_report
-from nets.registry import build_net
-from nets.teachers import soft_labels
-from nets.transfer import start_from
+from nets.architectures.export import write_net
+from nets.architectures.posterior import PosteriorNet
+from nets.architectures.registry import build_net
+from nets.checkpoint import CheckpointConfig, checkpoint_name
+from nets.digest import sha256_of
+from nets.training.batches import TrainingRasters, epoch_batches
+from nets.training.curves import draw_curves
+from nets.training.epoch import epoch_rows
+from nets.training.fit import fit
+from nets.training.imagenet import FILE, start_from_imagenet
+from nets.training.learner import Learner
+from nets.training.raster_cache import cached_rasters
+from nets.training.recipe import Recipe, initialise_as_report
+from nets.training.teachers import soft_labels
+from nets.training.transfer import start_from
 from sketches.errors import DatasetError
 from sketches.protocol import split
 from sketches.sketch_set import SketchSet
@@ -114,7 +116,7 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
 
     metrics = {"validation_accuracy": progress.best_accuracy} if validation else {}
     config = CheckpointConfig(run.net, sketches.classes, recipe.raster, _record(run, training, progress), metrics)
-    save_checkpoint(out, config, _finished(run, training, progress.best_weights))
+    write_net(out, config, _finished(run, training, progress.best_weights), training)
     draw_curves(progress.history, run.work / f"{out.stem}.curves.png")
     state.path.unlink(missing_ok=True)
     return config

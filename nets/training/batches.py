@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nets.augment import augmented
-from nets.teachers import SoftLabels
+from nets.training.augment import augmented
+from nets.training.teachers import SoftLabels
 from sketches.raster import RasterSpec
 from sketches.sketch_set import SketchSet
 
