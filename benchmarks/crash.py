@@ -25,7 +25,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from indexer.backup import backup
 from indexer.build import build
+from indexer.fold import fold
 from indexer.housekeeping import collect
 from indexer.online import change_gallery
 from indexer.pointer import SNAPSHOTS, history
@@ -39,7 +41,7 @@ from sketches.doodles import DOODLES, doodle
 from sketches.sketch import Sketch
 from sketches.sketch_set import SketchSet
 
-OPERATIONS = ("add", "add", "add", "remove", "remove", "rebuild", "rebuild", "gc", "rollback")
+OPERATIONS = ("add", "add", "add", "remove", "remove", "rebuild", "rebuild", "fold", "gc", "rollback", "backup")
 
 
 def main() -> None:
@@ -105,6 +107,10 @@ def check(gallery: Path, held: set[int], under_way: set[int]) -> set[int]:
     found = {key for key in held | under_way if key in engine}
     assert len(engine) == len(found), "it holds a drawing nobody added"
     assert found ^ held <= under_way, "an acknowledged change is lost"
+    for copy in gallery.parent.glob("backup*"):
+        if not copy.name.endswith(".unfinished"):
+            assert len(SearchEngine.open(copy)), "a backup is not whole"
+        shutil.rmtree(copy)
     return found
 
 
@@ -148,6 +154,10 @@ def operate(pipe: Connection, gallery: Path, checkpoints: list[Path], seed: int)
                 change_gallery(gallery, removed=[key])
             elif operation == "rebuild":
                 rebuild(gallery, Encoder(random.choice(checkpoints)), lambda *arrays: Gate(True, "", {}))
+            elif operation == "fold":
+                fold(gallery)
+            elif operation == "backup":
+                backup(gallery, gallery.parent / f"backup{key}")
             elif operation == "gc":
                 collect(gallery, keep=2)
             else:
