@@ -14,6 +14,7 @@ from evaluation.leave_one_out import LeaveOneOut, sampled_rows
 from evaluation.ranking import rank_relevant
 from evaluation.subject import Drawn, Subject
 from nets.encoder import BATCH
+from sketches.ink import first_part
 from sketches.raster import Raster, RasterSpec, rasterise
 from sketches.sketch import Strokes
 
@@ -80,24 +81,6 @@ STUDIES = (
     Study("shaky hand", "deviation of a point, of the longest side", (0.0, 0.01, 0.02, 0.04, 0.08), shaky),
     Study("noise", "deviation of a pixel, of the full range", (0.0, 0.05, 0.1, 0.2, 0.4), noisy),
 )
-
-
-def first_part(strokes: Strokes, share: float) -> Strokes:
-    """The beginning of the drawing in the order it was drawn, up to `share` of its ink by length; the last stroke is cut."""
-    lengths = [np.linalg.norm(np.diff(stroke, axis=0), axis=1) for stroke in strokes]
-    left = share * sum(float(length.sum()) for length in lengths)
-    kept = []
-    for stroke, length in zip(strokes, lengths, strict=True):
-        total = float(length.sum())
-        if total >= left:
-            walked = np.concatenate(([0.0], np.cumsum(length)))
-            whole = stroke[walked < left]
-            end = np.array([np.interp(left, walked, stroke[:, axis]) for axis in (0, 1)], np.float32)
-            kept.append(np.concatenate((whole, end[None])))
-            break
-        kept.append(stroke)
-        left -= total
-    return tuple(kept)
 
 
 def robustness(subject: Subject, drawn: Drawn, queries: int, seed: int = 0) -> dict[str, list[Point]]:

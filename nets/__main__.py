@@ -47,6 +47,13 @@ def main(arguments: list[str] | None = None) -> int:
         help="files or shipped names: learn their answers beside the labels (distillation)",
     )
     training.add_argument("--teaching", type=float, help="share of the loss that follows the teachers (default 0.5)")
+    training.add_argument(
+        "--things",
+        type=Path,
+        metavar="DIR",
+        help="folder of <thing>.ndjson: things without a class, which the looks learn to tell apart (`nets things` makes one)",
+    )
+    training.add_argument("--unfinished", type=float, help="share of drawings cut short in the last epoch (default 0.1)")
     training.add_argument("--share", type=float, help="of the class posterior in the embedding, 0..1")
     training.add_argument("--scale", type=float, help="of the cosines in its softmax; larger is sharper")
     training.add_argument("--size", type=int, help="raster size in pixels (default: the recipe's)")
@@ -85,10 +92,15 @@ def main(arguments: list[str] | None = None) -> int:
     add_selection(fitting)
     fitting.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
 
+    drawing = commands.add_parser("things", help="draw icons and characters as things without a class, for `train --things`")
+    drawing.add_argument("--icons", nargs="*", type=Path, default=[], metavar="DIR", help="of SVG files, one for each icon set")
+    drawing.add_argument("--fonts", nargs="*", type=Path, default=[], metavar="FILE", help="TrueType or OpenType")
+    drawing.add_argument("--out", type=Path, required=True, metavar="DIR")
+
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        result = {"train": _train, "evaluate": _evaluate, "fit": _fit}[args.command](args)
+        result = {"train": _train, "evaluate": _evaluate, "fit": _fit, "things": _things}[args.command](args)
     except (SketchError, CheckpointError, ValueError) as error:
         print(f"nets: {error}", file=sys.stderr)
         return 2
@@ -100,7 +112,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     recipe = RECIPES[args.recipe]
     changes = (
         *("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "teaching", "patience", "augment"),
-        *("share", "scale"),
+        *("share", "scale", "unfinished"),
     )
     if args.penalised and not args.epoch_per_class:
         raise TrainingError("--penalised samples fewer of N drawings a class: name N with --epoch-per-class")
@@ -126,6 +138,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         workers=args.workers,
         init=_init(args.init),
         teachers=tuple(find_checkpoint(teacher) for teacher in args.teachers),
+        things=args.things,
     )
     config = train(run, selected(args, "train"), args.out)
     return {"checkpoint": str(args.out), **{k: v for k, v in config.training.items() if k not in ("recipe", "history")}}
@@ -170,6 +183,13 @@ def _fit(args: argparse.Namespace) -> dict[str, Any]:
         [find_checkpoint(name) for name in args.checkpoint], args.share, args.scale, drawings, args.out, args.device
     )
     return {"checkpoint": str(args.out), **config.training["fitted"]}
+
+
+def _things(args: argparse.Namespace) -> dict[str, Any]:
+    # Imported here: what draws them is needed for nothing else, and only where training things are made.
+    from nets.things import write_things
+
+    return {"out": str(args.out), **write_things(args.icons, args.fonts, args.out)}
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ class PosteriorNet(nn.Module):
     def __init__(self, classes: int, features: int, looks: int, dimensions: int) -> None:
         """The embedding's first `dimensions` (at most 1024) are used, the others stay zero."""
         super().__init__()
+        self.looks = looks
         self.prototypes = nn.Parameter(torch.randn(classes, features) / features**0.5)
         self.mix = nn.Linear(classes + looks, dimensions).requires_grad_(False)
         self.register_buffer("posterior_share", torch.tensor(0.5))
@@ -50,6 +51,13 @@ class PosteriorNet(nn.Module):
         """x (N, 1, size, size), 0..1."""
         raise NotImplementedError
 
+    def logits(self, features: Tensor) -> Tensor:
+        """(N, classes), from features (N, F) of length 1."""
+        return TRAINING_SCALE * self._cosines(features)
+
+    def _cosines(self, features: Tensor) -> Tensor:
+        return features @ F.normalize(self.prototypes.float()).T
+
     def describe(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Descriptions (N, classes + L) and cosines with the prototypes (N, classes) of x (N, 1, size, size), 0..1."""
         if self.training:
@@ -57,7 +65,7 @@ class PosteriorNet(nn.Module):
         else:  # a drawing and its mirror image are the same thing: both are asked, in one batch
             features, looks = (sum(part.split(len(x))) / 2 for part in self.see(torch.cat((x, x.flip(3)))))
             features = F.normalize(features)
-        cosines = features @ F.normalize(self.prototypes.float()).T
+        cosines = self._cosines(features)
         posterior = torch.softmax(self.posterior_scale * cosines, dim=1)
         share = self.posterior_share
         return torch.cat((torch.sqrt(share * posterior), torch.sqrt(1 - share) * looks), dim=1), cosines
