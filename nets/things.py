@@ -64,7 +64,7 @@ def write_things(icons: Sequence[Path], fonts: Sequence[Path], out: Path) -> dic
     drawn |= {name: _drawings(name, _printed(chr(code), files)) for name, code, files in _characters(fonts)}
     counts = {"things": 0, "drawings": 0}
     for name, drawings in tqdm(drawn.items(), "drawing things", unit="thing", disable=None):
-        kept = list(drawings)
+        kept = list({drawing.id: drawing for drawing in drawings}.values())  # some files are the same in two sets
         if len(kept) > 1:
             write_ndjson(out / f"{name}.ndjson", kept)
             counts["things"] += 1
