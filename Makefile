@@ -30,7 +30,7 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/installed: requirements.txt | .venv/bin/python
+.venv/installed: requirements.txt requirements-serve.txt | .venv/bin/python
 	@echo "Installing what Trazo runs on; the first time this takes a minute or two."
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	touch $@

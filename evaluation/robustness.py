@@ -14,9 +14,9 @@ from evaluation.leave_one_out import LeaveOneOut, sampled_rows
 from evaluation.ranking import rank_relevant
 from evaluation.subject import Drawn, Subject
 from nets.encoder import BATCH
-from sketches.ink import first_part
 from sketches.raster import Raster, RasterSpec, rasterise
 from sketches.sketch import Strokes
+from sketches.unfinished import first_part
 
 Degrade = Callable[[Strokes, RasterSpec, float, np.random.Generator], Raster]
 

@@ -22,9 +22,9 @@ from indexer.exact import agreement
 from indexer.journal import Journal
 from indexer.pointer import SNAPSHOTS, history, publish
 from indexer.snapshot import CHECKPOINT, GALLERY, INDEX, Manifest, open_snapshot, read_manifest, seal, write_gallery
-from nets.checkpoint import sha256_of
+from nets.digest import sha256_of
+from nets.embedding import EMBEDDING_DIM
 from nets.encoder import Encoder
-from nets.exits import EMBEDDING_DIM
 from sketches.errors import DatasetError
 from sketches.sketch_set import SketchSet
 

@@ -22,8 +22,8 @@ from indexer.errors import NotPublished
 from indexer.journal import Journal
 from indexer.pointer import current_snapshot, publish
 from indexer.snapshot import CHECKPOINT, Manifest, Snapshot, open_current, read_manifest
+from nets.embedding import EMBEDDING_DIM
 from nets.encoder import BATCH, Encoder
-from nets.exits import EMBEDDING_DIM
 from sketches.sketch_set import SketchSet
 
 WORK, PLAN = "rebuild", "plan.json"

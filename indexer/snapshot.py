@@ -29,9 +29,10 @@ import numpy.typing as npt
 from indexer.durable import sync
 from indexer.errors import SnapshotError
 from indexer.pointer import current_snapshot
-from nets.checkpoint import CheckpointError, sha256_of
+from nets.checkpoint import CheckpointError
+from nets.digest import sha256_of
+from nets.embedding import EMBEDDING_DIM
 from nets.encoder import Encoder
-from nets.exits import EMBEDDING_DIM
 from sketches.sketch_set import SketchSet
 
 FORMAT = 2

@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 
+from nets.architectures.registry import NETS
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
 from nets.encoder import Encoder
-from nets.fit import fit_checkpoints
-from nets.imagenet import imagenet_weights
-from nets.memory import keep_memory
-from nets.recipe import RECIPES
-from nets.registry import NETS
-from nets.train import Run, TrainingError, train
+from nets.training.fit import fit_checkpoints
+from nets.training.imagenet import imagenet_weights
+from nets.training.memory import keep_memory
+from nets.training.recipe import RECIPES
+from nets.training.train import Run, TrainingError, train
 from sketches.errors import SketchError
 from sketches.selection import add_selection, selected
 
@@ -187,7 +187,7 @@ def _fit(args: argparse.Namespace) -> dict[str, Any]:
 
 def _things(args: argparse.Namespace) -> dict[str, Any]:
     # Imported here: what draws them is needed for nothing else, and only where training things are made.
-    from nets.things import write_things
+    from nets.training.things import write_things
 
     return {"out": str(args.out), **write_things(args.icons, args.fonts, args.out)}
 

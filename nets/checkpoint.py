@@ -3,7 +3,6 @@
 Nothing is ever unpickled: a checkpoint from a stranger can be wrong, but it cannot run code.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -101,9 +100,3 @@ def find_checkpoint(name: str = DEFAULT) -> Path:
 def checkpoint_name(path: Path) -> str:
     """`architecture.tag`, as the file is called."""
     return path.name.removesuffix(".safetensors")
-
-
-def sha256_of(path: Path) -> str:
-    """The hex digest of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

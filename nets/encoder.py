@@ -9,15 +9,15 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, load_checkpoint, sha256_of
-from nets.exits import EMBEDDING_DIM
-from nets.fold import fold_batch_norm
-from nets.registry import build_net
+from nets.architectures.fold import fold_batch_norm
+from nets.architectures.registry import build_net
+from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, load_checkpoint
+from nets.digest import sha256_of
+from nets.embedding import EMBEDDING_DIM, Embeddings
 from sketches.raster import Raster, rasterise
 from sketches.sketch import Stroke
 from sketches.sketch_set import SketchSet
 
-Embeddings = npt.NDArray[np.float32]  # (N, 1024)
 BATCH = 256
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from nets.exits import EMBEDDING_DIM
+from nets.embedding import EMBEDDING_DIM
 from sketches.sketch import Sketch
 
 Floats = npt.NDArray[np.float32]

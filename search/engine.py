@@ -15,8 +15,8 @@ from scipy.special import softmax
 
 from indexer.journal import Change, Journal
 from indexer.snapshot import Snapshot, open_current
+from nets.embedding import EMBEDDING_DIM
 from nets.encoder import BATCH
-from nets.exits import EMBEDDING_DIM
 from search.additions import Additions
 from search.results import Guess, Hit, Results, SearchError, UnknownSketch
 from sketches.sketch import Sketch, Strokes, check_strokes

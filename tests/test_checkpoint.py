@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from nets.architectures.registry import NETS, build_net
 from nets.checkpoint import (
     DEFAULT,
     SHIPPED,
@@ -17,7 +18,6 @@ from nets.checkpoint import (
     save_checkpoint,
 )
 from nets.encoder import Encoder
-from nets.registry import NETS, build_net
 from sketches.raster import RasterSpec
 from sketches.sketch_set import SketchSet
 

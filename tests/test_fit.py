@@ -10,10 +10,10 @@ import torch
 
 from evaluation.leave_one_out import leave_one_out
 from nets.__main__ import main
+from nets.architectures.registry import build_net
 from nets.checkpoint import CheckpointConfig, find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
-from nets.fit import fit
-from nets.registry import build_net
+from nets.training.fit import fit
 from sketches.doodles import write_doodles
 from sketches.folder import read_folder
 from sketches.raster import REPORT_RASTER, RasterSpec, rasterise

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from nets.fold import fold_batch_norm
-from nets.registry import NETS, build_net
+from nets.architectures.fold import fold_batch_norm
+from nets.architectures.registry import NETS, build_net
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -33,6 +33,25 @@ def test_a_room_imports_only_what_comes_before_it(room: str) -> None:
         assert imported(file) <= ALLOWED[room], file
 
 
+# Inside nets: what the other rooms use stands on top, and knows the rooms below it only where it calls them.
+NETS = {"nets": {"nets"}, "nets/architectures": {"nets", "nets.architectures"}}
+
+
+@pytest.mark.parametrize("room", NETS)
+def test_training_is_imported_by_commands_alone(room: str) -> None:
+    files = sorted((ROOT / room).glob("*.py"))
+    assert files
+    for file in files:
+        if file.name == "__main__.py":
+            continue
+        rooms = {
+            node.module.rpartition(".")[0] if node.module.count(".") else node.module
+            for node in ast.parse(file.read_text("utf-8")).body
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("nets")
+        }
+        assert rooms <= NETS[room] or file.name == "encoder.py", file
+
+
 def test_the_server_touches_no_tensors_and_no_index() -> None:
     text = (ROOT / "server.py").read_text("utf-8")
     assert "faiss" not in text and "numpy" not in text

@@ -6,14 +6,14 @@ from efficientnet_lite_pytorch import EfficientNet as Theirs
 from efficientnet_lite_pytorch.utils import get_model_params
 from torch import nn
 
-from nets.depthwise import DepthwiseConv
-from nets.efficientnet import EfficientNet
-from nets.exits import EMBEDDING_DIM
-from nets.imagenet import ImageNetError, imagenet_weights, start_from_imagenet
-from nets.posterior import PosteriorNet
-from nets.recipe import initialise_as_report
-from nets.registry import NETS, build_net
-from nets.trazonet import TrazoNet
+from nets.architectures.depthwise import DepthwiseConv
+from nets.architectures.efficientnet import EfficientNet
+from nets.architectures.posterior import PosteriorNet
+from nets.architectures.registry import NETS, build_net
+from nets.architectures.trazonet import TrazoNet
+from nets.embedding import EMBEDDING_DIM
+from nets.training.imagenet import ImageNetError, imagenet_weights, start_from_imagenet
+from nets.training.recipe import initialise_as_report
 
 
 def conv(inputs: int, outputs: int) -> int:

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from evaluation.__main__ import main
 from evaluation.leave_one_out import leave_one_out
 from evaluation.report import mean_probabilities, nearest_rows
-from evaluation.robustness import STUDIES, Study, first_part
+from evaluation.robustness import STUDIES, Study
 from evaluation.subject import Drawn, of_gallery
 from indexer.build import build
 from indexer.exact import exact_neighbours
@@ -20,6 +20,7 @@ from nets.encoder import Encoder
 from sketches.doodles import write_doodles
 from sketches.raster import rasterise
 from sketches.sketch_set import SketchSet
+from sketches.unfinished import first_part
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,15 @@ import pytest
 import torch
 
 from nets.__main__ import main
-from nets.augment import augmented
-from nets.batches import Batch, TrainingRasters, epoch_batches
+from nets.architectures.registry import build_net
 from nets.checkpoint import load_checkpoint
 from nets.encoder import Encoder
-from nets.epoch import epoch_rows
-from nets.learner import Learner
-from nets.raster_cache import cached_rasters
-from nets.recipe import BEST, REPORT
-from nets.registry import build_net
+from nets.training.augment import augmented
+from nets.training.batches import Batch, TrainingRasters, epoch_batches
+from nets.training.epoch import epoch_rows
+from nets.training.learner import Learner
+from nets.training.raster_cache import cached_rasters
+from nets.training.recipe import BEST, REPORT
 from sketches.doodles import write_doodles
 from sketches.folder import read_folder
 from sketches.protocol import split

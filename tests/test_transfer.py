@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from nets.architectures.registry import build_net
 from nets.checkpoint import CheckpointConfig, find_checkpoint, save_checkpoint
 from nets.encoder import Encoder
-from nets.registry import build_net
-from nets.transfer import TransferError, start_from
+from nets.training.transfer import TransferError, start_from
 from sketches.raster import RasterSpec
 from sketches.sketch_set import SketchSet
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nets.within_class import SHRINKAGE, fit_within_class
+from nets.training.within_class import SHRINKAGE, fit_within_class
 
 RNG = np.random.default_rng(0)
 SPREAD = np.array([5.0, 1.0, 1.0, 1.0])  # of the drawings of one class, in each direction

@@ -1,15 +1,15 @@
 """EfficientNet-Lite0, with Trazo's embedding: the net to search with.
 
 EfficientNet (Tan and Le 2019) without squeeze-and-excitation and with ReLU6, as Google published it for phones (2020).
-Training may start from weights that were trained on the photographs of ImageNet: nets/imagenet.py.
+Training may start from weights that were trained on the photographs of ImageNet: nets/training/imagenet.py.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nets.depthwise import DepthwiseConv
-from nets.posterior import PosteriorNet, Seen
+from nets.architectures.depthwise import DepthwiseConv
+from nets.architectures.posterior import PosteriorNet, Seen
 
 # blocks, kernel, stride of the first block, expansion, channels
 STAGES = (

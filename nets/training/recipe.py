@@ -16,18 +16,18 @@ class Recipe:
 
     epochs, iterations    length; iterations win where both are given
     per_class             an epoch is this many drawings of each class; None: every drawing once
-    penalised             with per_class: fewer drawings of the classes that are answered well (nets/epoch.py); the run keeps
-                          its length in batches, so it has more epochs
+    penalised             with per_class: fewer drawings of the classes that are answered well (nets/training/epoch.py); the run
+                          keeps its length in batches, so it has more epochs
     optimizer             "adamw" on a one-cycle schedule (Smith 2018), or "adam" at a constant rate
-    teaching              share of the loss that follows the teachers, where the run has any (nets/teachers.py)
-    augment               draw every drawing anew each time (nets/augment.py), or always the same way
+    teaching              share of the loss that follows the teachers, where the run has any (nets/training/teachers.py)
+    augment               draw every drawing anew each time (nets/training/augment.py), or always the same way
     unfinished            with augment: share of the drawings that stop before their end, in the last epoch; it begins at 0.1
     things                with augment: so many drawings of things without a class beside each drawing of a class, where the
-                          run has such things (nets/things.py)
+                          run has such things (nets/training/things.py)
     ema                   decay of the weight average that is validated and kept; 0 keeps the last weights
     validation_per_class  drawings taken out of train to choose the epoch by; 0 keeps the last epoch
     patience              stop after this many epochs without a better validation accuracy
-    share, scale          of the class posterior in the embeddings of our own nets (nets/posterior.py)
+    share, scale          of the class posterior in the embeddings of our own nets (nets/architectures/posterior.py)
     report_init           truncated normal weights (0.01 in convolutions, 0.02 in fully connected layers)
     subtract_mean         subtract the mean training raster from every input
     """

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nets.average import mean_weights
-from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, save_checkpoint, sha256_of
+from nets.architectures.posterior import PosteriorNet
+from nets.architectures.registry import build_net
+from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, save_checkpoint
+from nets.digest import sha256_of
 from nets.encoder import batches
-from nets.posterior import PosteriorNet
-from nets.registry import build_net
-from nets.within_class import fit_within_class
+from nets.training.average import mean_weights
+from nets.training.within_class import fit_within_class
 from sketches.protocol import split
 from sketches.raster import RasterSpec, rasterise
 from sketches.sketch_set import SketchSet
@@ -21,7 +22,8 @@ PER_CLASS = 10  # drawings to fit on; with 5, mAP was up to 0.003 less (nets/LOG
 
 
 def fit(net: PosteriorNet, share: float, scale: float, training: SketchSet, spec: RasterSpec, device: str) -> None:
-    """Set share and scale of the posterior (nets/posterior.py) and fit the net's `mix` to them, on plain training drawings.
+    """Set share and scale of the posterior (nets/architectures/posterior.py) and fit the net's `mix` to them, on plain
+    training drawings.
 
     More share and scale rank drawings of known classes better, less of them those of unknown ones.
     """
@@ -42,7 +44,8 @@ def fit(net: PosteriorNet, share: float, scale: float, training: SketchSet, spec
 def fit_checkpoints(
     paths: Sequence[Path], share: float, scale: float, sketches: SketchSet, out: Path, device: str
 ) -> CheckpointConfig:
-    """Write `out`: the checkpoint, or the mean of several (nets/average.py), fitted anew on the drawings it was trained on.
+    """Write `out`: the checkpoint, or the mean of several (nets/training/average.py), fitted anew on the drawings it was
+    trained on.
 
     No other weight changes. Raises CheckpointError for a net that has nothing to fit, for drawings of other classes, and for
     values that make no embedding.

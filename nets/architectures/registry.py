@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from nets.efficientnet import EfficientNet
-from nets.sknet import SkNet
-from nets.skresnet import SkResNet
-from nets.trazonet import TrazoNet
+from nets.architectures.efficientnet import EfficientNet
+from nets.architectures.sknet import SkNet
+from nets.architectures.skresnet import SkResNet
+from nets.architectures.trazonet import TrazoNet
 
 NETS: dict[str, type[SkNet] | type[SkResNet] | type[TrazoNet] | type[EfficientNet]] = {
     "sknet": SkNet,

@@ -7,7 +7,7 @@ like is all there is for a class nobody trained. A description holds both, side 
     embedding   = mix(description), scaled to length 1
 
 L2 between the first parts is the Hellinger distance (times sqrt 2) of two posteriors. `mix` is linear and fitted when
-training is over: directions in which drawings of one class differ anyway count less (nets/within_class.py).
+training is over: directions in which drawings of one class differ anyway count less (nets/training/within_class.py).
 """
 
 from typing import NamedTuple
@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nets.exits import EMBEDDING_DIM, Exits
+from nets.architectures.exits import Exits
+from nets.embedding import EMBEDDING_DIM
 
 TRAINING_SCALE = 16.0  # logits are this times the cosine
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nets.augment import augmented, unfinished
-from nets.recipe import Recipe
-from nets.teachers import SoftLabels
+from nets.training.augment import augmented, unfinished
+from nets.training.recipe import Recipe
+from nets.training.teachers import SoftLabels
 from sketches.sketch_set import SketchSet
 
 Key = tuple[int, int, int]  # epoch, place in the epoch, row: with the seed, they decide how a drawing is augmented

@@ -6,7 +6,8 @@ Not the Selective Kernel network that timm calls sknet: "sk" is for sketch.
 import torch
 from torch import Tensor, nn
 
-from nets.exits import EMBEDDING_DIM, Exits
+from nets.architectures.exits import Exits
+from nets.embedding import EMBEDDING_DIM
 
 
 def conv(inputs: int, outputs: int) -> nn.Sequential:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nets.row_cache import cached_rows
+from nets.training.row_cache import cached_rows
 from sketches.raster import RasterSpec, rasterise
 from sketches.sketch_set import SketchSet
 

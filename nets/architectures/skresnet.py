@@ -6,8 +6,8 @@ Not the Selective Kernel ResNet that timm calls skresnet: "sk" is for sketch.
 import torch
 from torch import Tensor, nn
 
-from nets.exits import Exits
-from nets.sknet import ReportHead, conv, pool
+from nets.architectures.exits import Exits
+from nets.architectures.sknet import ReportHead, conv, pool
 
 
 class Skip(nn.Module):

@@ -1,4 +1,4 @@
-"""Ink: the way a pen went, as a length."""
+"""A drawing that stops before its end."""
 
 import numpy as np
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nets.exits import EMBEDDING_DIM
-from nets.posterior import PosteriorNet, Seen
+from nets.architectures.posterior import PosteriorNet, Seen
+from nets.embedding import EMBEDDING_DIM
 
 WIDTHS = (32, 96, 192, 384)
 LEAST_FEATURES = 256

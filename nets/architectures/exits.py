@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-EMBEDDING_DIM = 1024
-
 
 class Exits(NamedTuple):
     """embedding (N, 1024) float32, the penultimate layer; logits (N, classes) float32."""

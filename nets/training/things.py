@@ -2,7 +2,7 @@
 
 A gallery of icons or of someone's own symbols knows other things than the classes. Here the same icon in several sets, and
 the same character in many fonts, are one thing; every rendering is traced twice, along the middle of its lines and along
-their outlines. A net that tells these things apart beside the classes has looks for what is no class (nets/learner.py).
+their outlines. A net that learns to tell these things apart beside the classes has looks for what is no class.
 """
 
 import hashlib

@@ -13,7 +13,7 @@ from scipy.special import softmax
 
 from nets.checkpoint import CheckpointError
 from nets.encoder import Encoder
-from nets.row_cache import cached_rows
+from nets.training.row_cache import cached_rows
 from sketches.sketch_set import SketchSet
 
 SoftLabels = npt.NDArray[np.float16]

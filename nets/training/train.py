@@ -16,19 +16,20 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nets.batches import TrainingRasters, epoch_batches
-from nets.checkpoint import CheckpointConfig, checkpoint_name, save_checkpoint, sha256_of
-from nets.curves import draw_curves
-from nets.epoch import epoch_rows
-from nets.fit import fit
-from nets.imagenet import FILE, start_from_imagenet
-from nets.learner import Learner
-from nets.posterior import PosteriorNet
-from nets.raster_cache import cached_rasters
-from nets.recipe import Recipe, initialise_as_report
-from nets.registry import build_net
-from nets.teachers import SoftLabels, soft_labels
-from nets.transfer import start_from
+from nets.architectures.posterior import PosteriorNet
+from nets.architectures.registry import build_net
+from nets.checkpoint import CheckpointConfig, checkpoint_name, save_checkpoint
+from nets.digest import sha256_of
+from nets.training.batches import TrainingRasters, epoch_batches
+from nets.training.curves import draw_curves
+from nets.training.epoch import epoch_rows
+from nets.training.fit import fit
+from nets.training.imagenet import FILE, start_from_imagenet
+from nets.training.learner import Learner
+from nets.training.raster_cache import cached_rasters
+from nets.training.recipe import Recipe, initialise_as_report
+from nets.training.teachers import SoftLabels, soft_labels
+from nets.training.transfer import start_from
 from sketches.errors import DatasetError
 from sketches.folder import read_folder
 from sketches.protocol import split
@@ -57,7 +58,7 @@ class Run:
     workers: int = 1
     init: Path | None = None  # checkpoint to start from; random weights without one
     teachers: tuple[Path, ...] = ()  # checkpoints whose answers are learned beside the labels
-    things: Path | None = None  # folder of drawings of things without a class (nets/things.py)
+    things: Path | None = None  # folder of drawings of things without a class (nets/training/things.py)
 
 
 @dataclass

@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
-from nets.batches import Batch
-from nets.posterior import TRAINING_SCALE, PosteriorNet
-from nets.recipe import Recipe
+from nets.architectures.posterior import TRAINING_SCALE, PosteriorNet
+from nets.training.batches import Batch
+from nets.training.recipe import Recipe
 
 
 class Learner:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sketches.ink import first_part
 from sketches.raster import Raster, RasterSpec, draw
 from sketches.sketch import Stroke, Strokes
+from sketches.unfinished import first_part
 
 FLIP = 0.5  # probability of a mirror image, of drawings of a class
 ROTATION = 10.0  # degrees, standard deviation
