@@ -15,12 +15,14 @@ from nets.architectures.registry import NETS
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
 from nets.encoder import Encoder
+from nets.training.committee import Layer, fitted_layer, mean_answer
 from nets.training.fit import fit_checkpoints
 from nets.training.imagenet import imagenet_weights
 from nets.training.memory import keep_memory
 from nets.training.recipe import RECIPES
 from nets.training.train import Run, TrainingError, train
 from sketches.errors import SketchError
+from sketches.protocol import split
 from sketches.selection import add_selection, selected
 
 
@@ -73,7 +75,19 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--work", type=Path, default=Path("runs"), help="folder for unfinished state and cached rasters")
 
     evaluation = commands.add_parser("evaluate", help="accuracy, top-3 and loss on train and test drawings")
-    evaluation.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name")
+    evaluation.add_argument(
+        "--checkpoint",
+        nargs="+",
+        default=[DEFAULT],
+        metavar="CHECKPOINT",
+        help="a file or a shipped name; of several, each and all together",
+    )
+    evaluation.add_argument(
+        "--combine",
+        choices=("mean", "layer"),
+        default="mean",
+        help="several answer by the mean of their logits, or by a layer fitted on the training drawings they held out",
+    )
     evaluation.add_argument("--data", type=Path, required=True, metavar="DIR")
     add_selection(evaluation)
 
@@ -161,20 +175,44 @@ def _precision(asked: str, device: str) -> str:
 
 
 def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
-    encoder = Encoder(find_checkpoint(args.checkpoint))
-    parts = {}
+    members = [Encoder(find_checkpoint(name)) for name in args.checkpoint]
     drawings = {"test": selected(args, "test")}
     if args.protocol:
         drawings["train"] = selected(args, "train")
-    for part, sketches in drawings.items():
-        unknown = sorted(set(sketches.classes) - set(encoder.config.classes))
+    for member in members:
+        unknown = sorted(set(drawings["test"].classes) - set(member.config.classes))
         if unknown:
-            raise CheckpointError(
-                f"{encoder.name} has no class {unknown[0]!r} ({len(unknown)} unknown): no accuracy to measure"
-            )
-        labels = sketches.class_indices(encoder.config.classes)
-        parts[part] = asdict(classifier_report(encoder.encode(sketches, part)[1], labels))
-    return {"checkpoint": encoder.name, **parts}
+            raise CheckpointError(f"{member.name} has no class {unknown[0]!r} ({len(unknown)} unknown): no accuracy to measure")
+        if member.config.classes != members[0].config.classes:
+            raise CheckpointError(f"{member.name} and {members[0].name} know other classes: they cannot answer together")
+    layer = _layer(members, args) if len(members) > 1 and args.combine == "layer" else None
+    parts: dict[str, Any] = {}
+    for part, sketches in drawings.items():
+        labels = sketches.class_indices(members[0].config.classes)
+        answers = [member.encode(sketches, f"{part}, {member.name}")[1] for member in members]
+        reports = [asdict(classifier_report(logits, labels)) for logits in answers]
+        if len(members) == 1:
+            parts[part] = reports[0]
+        else:
+            together = layer.answer(answers) if layer else mean_answer(answers)
+            alone = {member.name: report for member, report in zip(members, reports, strict=True)}
+            parts[part] = {**asdict(classifier_report(together, labels)), "alone": alone}
+    if len(members) == 1:
+        return {"checkpoint": members[0].name, **parts}
+    return {"committee": [member.name for member in members], "combine": args.combine, **parts}
+
+
+def _layer(members: list[Encoder], args: argparse.Namespace) -> Layer:
+    """Fitted on the drawings of the protocol's training part that every member held out to choose its epoch by."""
+    held_out = min(member.config.training.get("recipe", {}).get("validation_per_class", 0) for member in members)
+    if not args.protocol or not held_out:
+        raise CheckpointError(
+            "a layer is fitted on training drawings that the members held out: name the --protocol they were trained on, and "
+            "checkpoints that held some out (validation_per_class of their recipe), or --combine mean"
+        )
+    unlearned = split(selected(args, "train"), held_out)[1]
+    answers = [member.encode(unlearned, f"fitting, {member.name}")[1] for member in members]
+    return fitted_layer(answers, unlearned.class_indices(members[0].config.classes))
 
 
 def _fit(args: argparse.Namespace) -> dict[str, Any]:

@@ -86,6 +86,15 @@ def test_the_first_level_of_a_study_leaves_the_raster_alone(study: Study, doodle
     assert other.shape == clean.shape and (other != clean).any()
 
 
+def test_ink_tells_what_one_sees_while_drawing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_doodles(tmp_path, ["cat", "sun", "house", "tree"], per_class=8)
+    assert main(["ink", "--data", str(tmp_path), "--queries", "20"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    levels = {point["level"]: point["map"] for point in told["ink"]}
+    assert list(levels) == [1.0, 0.9, 0.75, 0.5, 0.25] and told["queries"] == 20
+    assert levels[1.0] > levels[0.25] + 0.05
+
+
 def test_the_first_part_is_that_share_of_the_ink() -> None:
     strokes = (np.array([[0, 0], [10, 0]], np.float32), np.array([[0, 5], [0, 25], [10, 25]], np.float32))
     whole = sum(np.linalg.norm(np.diff(stroke, axis=0), axis=1).sum() for stroke in strokes)
