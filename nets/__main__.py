@@ -1,4 +1,4 @@
-"""`python -m nets train`, `python -m nets evaluate` and `python -m nets fit`."""
+"""`python -m nets`: train a net, evaluate its classifier, fit its embedding anew, export its graph."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from nets.architectures.export import add_graph
 from nets.architectures.registry import NETS
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
@@ -19,7 +20,7 @@ from nets.training.committee import Layer, fitted_layer, mean_answer
 from nets.training.fit import fit_checkpoints
 from nets.training.imagenet import imagenet_weights
 from nets.training.memory import keep_memory
-from nets.training.recipe import RECIPES
+from nets.training.recipe import RECIPES, Balance
 from nets.training.train import Run, TrainingError, train
 from sketches.errors import SketchError
 from sketches.protocol import split
@@ -56,8 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="folder of <thing>.ndjson: things without a class, which the looks learn to tell apart (`nets things` makes one)",
     )
     training.add_argument("--unfinished", type=float, help="share of drawings cut short in the last epoch (default 0.1)")
-    training.add_argument("--share", type=float, help="of the class posterior in the embedding, 0..1")
-    training.add_argument("--scale", type=float, help="of the cosines in its softmax; larger is sharper")
+    _add_balance(training)
     training.add_argument("--size", type=int, help="raster size in pixels (default: the recipe's)")
     training.add_argument("--epochs", type=int, help="default: the recipe's")
     training.add_argument("--iterations", type=int, help="length in batches, instead of epochs")
@@ -99,8 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="CHECKPOINT",
         help="a file or a shipped name; of several, their mean",
     )
-    fitting.add_argument("--share", type=float, required=True, help="of the class posterior in the embedding, 0..1")
-    fitting.add_argument("--scale", type=float, required=True, help="of the cosines in its softmax; larger is sharper")
+    _add_balance(fitting, required=True)
     fitting.add_argument("--out", type=Path, required=True, metavar="FILE")
     fitting.add_argument("--data", type=Path, required=True, metavar="DIR", help="the drawings it was trained on")
     add_selection(fitting)
@@ -111,10 +110,14 @@ def main(arguments: list[str] | None = None) -> int:
     drawing.add_argument("--fonts", nargs="*", type=Path, default=[], metavar="FILE", help="TrueType or OpenType")
     drawing.add_argument("--out", type=Path, required=True, metavar="DIR")
 
+    exporting = commands.add_parser("export", help="put into checkpoints the graph that ONNX Runtime embeds with")
+    exporting.add_argument("checkpoints", nargs="+", type=Path, metavar="FILE", help="written before there were graphs")
+
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        result = {"train": _train, "evaluate": _evaluate, "fit": _fit, "things": _things}[args.command](args)
+        commands_by_name = {"train": _train, "evaluate": _evaluate, "fit": _fit, "things": _things, "export": _export}
+        result = commands_by_name[args.command](args)
     except (SketchError, CheckpointError, ValueError) as error:
         print(f"nets: {error}", file=sys.stderr)
         return 2
@@ -122,11 +125,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _add_balance(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    parser.add_argument("--share", type=float, required=required, help="of the class posterior in the embedding, 0..1")
+    parser.add_argument("--scale", type=float, required=required, help="of the cosines in its softmax; larger is sharper")
+    parser.add_argument("--handedness", type=float, help="0..1: how far looks tell a drawing from its mirror image (default 0)")
+
+
 def _train(args: argparse.Namespace) -> dict[str, Any]:
     recipe = RECIPES[args.recipe]
     changes = (
         *("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "teaching", "patience", "augment"),
-        *("share", "scale", "unfinished"),
+        *("share", "scale", "handedness", "unfinished"),
     )
     if args.penalised and not args.epoch_per_class:
         raise TrainingError("--penalised samples fewer of N drawings a class: name N with --epoch-per-class")
@@ -217,9 +226,8 @@ def _layer(members: list[Encoder], args: argparse.Namespace) -> Layer:
 
 def _fit(args: argparse.Namespace) -> dict[str, Any]:
     drawings = selected(args, "train")
-    config = fit_checkpoints(
-        [find_checkpoint(name) for name in args.checkpoint], args.share, args.scale, drawings, args.out, args.device
-    )
+    balance = Balance(args.share, args.scale, args.handedness or 0.0)
+    config = fit_checkpoints([find_checkpoint(name) for name in args.checkpoint], balance, drawings, args.out, args.device)
     return {"checkpoint": str(args.out), **config.training["fitted"]}
 
 
@@ -228,6 +236,12 @@ def _things(args: argparse.Namespace) -> dict[str, Any]:
     from nets.training.things import write_things
 
     return {"out": str(args.out), **write_things(args.icons, args.fonts, args.out)}
+
+
+def _export(args: argparse.Namespace) -> dict[str, Any]:
+    for path in args.checkpoints:
+        add_graph(path)
+    return {"exported": [str(path) for path in args.checkpoints]}
 
 
 if __name__ == "__main__":

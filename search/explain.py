@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from search.engine import SearchEngine
-from search.results import SearchError
 from sketches.errors import DamagedSketch
 from sketches.sketch import Stroke, Strokes, check_strokes
 
 PARTS = 6  # a stroke with more than this part of all ink is cut, so that a drawing in one line is explained too
-MAX_PARTS = 96  # each costs an embedding
+MAX_GROUPS = 24  # of parts that are left out together: each costs an embedding
+BATCH = 8  # drawings embedded at once, so that memory does not grow with a drawing's strokes
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,12 @@ class Part:
     """A stroke of the query or a piece of one. `change` is the distance without it less the distance with all.
 
     Greater than 0: the match rests on it; less: the match would be closer without it. None: without it nothing is left.
+    Where there are many parts, those of one `group` follow each other and were left out together.
     """
 
     stroke: Stroke
     change: float | None
+    group: int
 
 
 @dataclass(frozen=True)
@@ -37,19 +39,27 @@ class Explanation:
 def explain(engine: SearchEngine, query: Strokes, key: int) -> Explanation:
     """Leave each part of the drawing out in turn, and measure (occlusion: Zeiler and Fergus 2014, on strokes).
 
-    Raises UnknownSketch, SketchError, SearchError for more than MAX_PARTS parts.
+    Raises UnknownSketch, SketchError.
     """
     target = engine.embedding(key)
     parts = list(_parts(check_strokes(query)))
-    if len(parts) > MAX_PARTS:
-        raise SearchError(f"the drawing has {len(parts)} parts; at most {MAX_PARTS} are told apart", field="strokes")
-    without = [parts[:n] + parts[n + 1 :] for n in range(len(parts))]
-    drawable = [n for n, rest in enumerate(without) if _is_drawing(rest)]
-    encoder = engine.snapshot.encoder
-    rasters = np.stack([encoder.raster(strokes) for strokes in (parts, *(without[n] for n in drawable))])
-    whole, *others = np.linalg.norm(encoder.embed(rasters) - target, axis=1).tolist()
+    count = min(len(parts), MAX_GROUPS)
+    group_of = [n * count // len(parts) for n in range(len(parts))]
+    without = [[part for part, group in zip(parts, group_of, strict=True) if group != left_out] for left_out in range(count)]
+    drawable = [group for group, rest in enumerate(without) if _is_drawing(rest)]
+    whole, *others = _distances(engine, [parts, *(without[group] for group in drawable)], target)
     changes = dict(zip(drawable, (other - whole for other in others), strict=True))
-    return Explanation(whole, tuple(Part(stroke, changes.get(n)) for n, stroke in enumerate(parts)))
+    found = (Part(stroke, changes.get(group), group) for stroke, group in zip(parts, group_of, strict=True))
+    return Explanation(whole, tuple(found))
+
+
+def _distances(engine: SearchEngine, drawings: Sequence[Sequence[Stroke]], target: npt.NDArray[np.float32]) -> list[float]:
+    """Of each drawing to the target (1024,)."""
+    encoder, found = engine.snapshot.encoder, []
+    for start in range(0, len(drawings), BATCH):
+        rasters = np.stack([encoder.raster(tuple(strokes)) for strokes in drawings[start : start + BATCH]])
+        found += np.linalg.norm(encoder.embed(rasters) - target, axis=1).tolist()
+    return found
 
 
 def _parts(strokes: Strokes) -> Iterator[Stroke]:

@@ -4,16 +4,35 @@ import ctypes
 import logging
 import secrets
 import threading
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from indexer.errors import GalleryError
 from indexer.pointer import current_snapshot
 from search.engine import SearchEngine
-from search.gallery_map import GalleryMap, map_of
 from search.results import DuplicateSketch, UnknownSketch
 from sketches.sketch import Sketch, Strokes
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is served, and whether it is all there is.
+
+    changes  not yet folded into a snapshot
+    loaded   when the snapshot was taken, in seconds since 1970
+    stale    a newer snapshot or change cannot be served; `problem` says why, `since` when it began
+    """
+
+    snapshot: str
+    changes: int
+    loaded: float
+    stale: bool
+    problem: str | None
+    since: float | None
+
 
 POLL = 0.25  # seconds between two looks at the pointer and the journal
 
@@ -27,10 +46,10 @@ class LiveGallery:
         self._engine = SearchEngine.open(gallery)
         self._writing = threading.Lock()  # one change, or one swap of engines, at a time
         self._loading = threading.Lock()
-        self._mapping = threading.Lock()
-        self._map: GalleryMap | None = None
         self._closed = threading.Event()
         self._complaint = ""
+        self._complaining_since: float | None = None
+        self._loaded = time.time()
         self._watcher = threading.Thread(target=self._watch, name="gallery-watcher", daemon=True)
         self._watcher.start()
 
@@ -38,12 +57,11 @@ class LiveGallery:
     def engine(self) -> SearchEngine:
         return self._engine
 
-    def map(self, engine: SearchEngine) -> GalleryMap:
-        """The map of the engine's snapshot, made when it is first asked for."""
-        with self._mapping:
-            if self._map is None or self._map.snapshot != engine.snapshot.name:
-                self._map = map_of(engine)
-            return self._map
+    @property
+    def status(self) -> Status:
+        engine, problem = self._engine, self._complaint or None
+        changes = engine.journal.seq - engine.snapshot.manifest.journal_seq
+        return Status(engine.snapshot.name, changes, self._loaded, problem is not None, problem, self._complaining_since)
 
     def add(self, label: str, strokes: Strokes, key: int | None = None) -> Sketch:
         """Add a drawing, searchable and on the disk once this returns; under a new id unless one is given.
@@ -78,6 +96,7 @@ class LiveGallery:
                 with self._writing:
                     engine.catch_up()  # with what was added to the old one while this one was loaded
                     self._engine = engine
+                    self._loaded = time.time()
                 log.info("now serving %s (%s)", engine.snapshot.name, engine.snapshot.manifest.checkpoint)
             return self._engine.snapshot.name
 
@@ -95,8 +114,9 @@ class LiveGallery:
                 self.reload()
                 with self._writing:
                     self._engine.catch_up()
-                self._complaint = ""
+                self._complaint, self._complaining_since = "", None
             except (GalleryError, OSError) as error:
+                self._complaining_since = self._complaining_since or time.time()
                 if str(error) != self._complaint:  # once, not four times a second
                     self._complaint = str(error)
                     log.error("still serving %s: %s", self._engine.snapshot.name, error)

@@ -1,6 +1,7 @@
 """What a search answers."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from sketches.sketch import Strokes
 
@@ -53,6 +54,10 @@ class Results:
     stages: dict[str, float]
     guesses: tuple[Guess, ...] = ()
     seen: Strokes | None = None
+
+    def of(self, hits: Sequence[Hit]) -> "Results":
+        """The same, with these hits alone."""
+        return replace(self, hits=tuple(hits))
 
     @property
     def took_ms(self) -> float:

@@ -5,24 +5,24 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
-import torch
-import waitress
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from waitress import wasyncore
 
 from indexer.build import build
 from nets.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine
 from search.live import LiveGallery
-from server import MAX_BODY, create_app
+from server import create_app
 from sketches.doodles import DOODLES, doodle
 from sketches.sketch_set import SketchSet
+from web.serve import Server, listen, url_of
+from web.settings import Settings
 
 # These machines are shared: how long an example takes says nothing.
 hypothesis.settings.register_profile("trazo", deadline=None)
@@ -67,7 +67,7 @@ def doodles() -> SketchSet:
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
     """The shipped default."""
-    return Encoder(find_checkpoint(), device="cpu")
+    return Encoder(find_checkpoint())
 
 
 @pytest.fixture(scope="session")
@@ -114,19 +114,21 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
 
 
 @contextmanager
-def serving(gallery: Path, admin_token: str | None = None) -> Iterator[Served]:
-    """A server of a gallery, with its admin routes where a token is given."""
+def serving(gallery: Path, admin_token: str | None = None, **settings: object) -> Iterator[Served]:
+    """A server of a gallery, with its admin routes where a token is given, and with other settings where they matter."""
     live = LiveGallery(gallery)
-    app = create_app(live, admin_token)
-    server = waitress.create_server(app, host="127.0.0.1", port=0, max_request_body_size=MAX_BODY)
-    thread = threading.Thread(target=server.run, daemon=True)
+    chosen = Settings(gallery=gallery, admin_token=admin_token or "", **{"readers": 1, "stop_seconds": 0.2, **settings})
+    trazo = create_app(live, chosen)
+    listening = listen("127.0.0.1", 0)
+    server = Server(trazo.front, chosen)
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
-    yield Served(f"http://127.0.0.1:{server.effective_port}", live)
-    # In the server's own thread, which would otherwise wait on sockets that are gone.
-    server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
-    thread.join(timeout=5)
-    server.task_dispatcher.shutdown()
-    live.close()
+    try:
+        yield Served(url_of("127.0.0.1", listening.getsockname()[1]), live)
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+        trazo.close()
 
 
 @pytest.fixture(scope="session")
@@ -143,6 +145,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _variant(path: Path, **buffers: float) -> Path:
-    config, weights = load_checkpoint(find_checkpoint())
-    save_checkpoint(path, config, weights | {name: torch.tensor(value) for name, value in buffers.items()})
+    checkpoint = load_checkpoint(find_checkpoint())
+    changed = {name: np.array(value, np.float32) for name, value in buffers.items()}
+    save_checkpoint(path, replace(checkpoint, weights={**checkpoint.weights, **changed}))
     return path

@@ -74,9 +74,9 @@ def test_a_committee_is_told_beside_its_members(
 def test_members_who_know_other_classes_cannot_answer_together(
     tmp_path: Path, doodle_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config, weights = load_checkpoint(find_checkpoint("trazonet.qd345"))
+    known = load_checkpoint(find_checkpoint("trazonet.qd345"))
     renamed = tmp_path / "trazonet.renamed.safetensors"
-    save_checkpoint(renamed, replace(config, classes=tuple(reversed(config.classes))), weights)
+    save_checkpoint(renamed, replace(known, config=replace(known.config, classes=known.config.classes[::-1])))
     options = ["evaluate", "--data", str(doodle_folder), "--checkpoint", "trazonet.qd345", str(renamed)]
     assert main(options) == 2
     assert "cannot answer together" in capsys.readouterr().err

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from search.engine import SearchEngine
-from search.explain import MAX_PARTS, explain
-from search.results import SearchError, UnknownSketch
+from search.explain import MAX_GROUPS, explain
+from search.results import UnknownSketch
 from sketches.errors import DamagedSketch
 from sketches.sketch import Strokes
 
@@ -69,8 +69,20 @@ def test_what_cannot_be_explained_is_refused(engine: SearchEngine) -> None:
         explain(engine, (line((0, 0), (1, 1)),), 12)
     with pytest.raises(DamagedSketch):
         explain(engine, (line((0, 0)),), key)
-    with pytest.raises(SearchError, match="parts"):
-        explain(engine, tuple(line((n, 0), (n, 5)) for n in range(MAX_PARTS + 1)), key)
+
+
+def test_of_many_strokes_those_that_follow_each_other_are_left_out_together(engine: SearchEngine) -> None:
+    key = int(engine.snapshot.sketches.ids[0])
+    hatching = tuple(line((n, 0), (n, 5 + n % 7)) for n in range(500))
+    found = explain(engine, hatching, key)
+    assert [part.stroke.tolist() for part in found.parts] == [stroke.tolist() for stroke in hatching]
+    groups = [part.group for part in found.parts]
+    assert groups == sorted(groups) and set(groups) == set(range(MAX_GROUPS))
+    assert len({(part.group, part.change) for part in found.parts}) == MAX_GROUPS
+    encoder, target = engine.snapshot.encoder, engine.embedding(key)
+    rest = tuple(part.stroke for part in found.parts if part.group != 7)
+    left = float(np.linalg.norm(encoder.embed(encoder.raster(rest)[None])[0] - target))
+    assert found.parts[groups.index(7)].change == pytest.approx(left - found.distance, abs=1e-4)
 
 
 def test_a_dot_beside_a_line_leaves_a_drawing(engine: SearchEngine) -> None:

@@ -18,8 +18,9 @@ from sketches.svg import write_svg
 from tests.conftest import Served
 from tests.test_picture import GREY, bomb, saved
 from tests.test_svg import BOMB, OUTSIDE
-from web.problems import MAX_JSON, MAX_UPLOAD
+from web.settings import Settings
 
+MAX_UPLOAD, MAX_JSON = Settings.max_upload_mb << 20, Settings.max_json_mb << 20
 HOUSE = [[[40, 210, 210, 40, 40], [120, 120, 240, 240, 120]], [[30, 125, 220], [130, 20, 130]]]
 
 
@@ -88,17 +89,19 @@ def test_classes_health_and_page(served: Served) -> None:
 def test_the_openapi_document_is_valid_and_complete(served: Served) -> None:
     document = requests.get(f"{served.url}/openapi.json", timeout=30).json()
     openapi_spec_validator.validate(document)
-    assert set(document["paths"]) == {
-        "/api/search",
-        "/api/search/examples",
-        "/api/explain",
-        "/api/map",
-        "/api/map/place",
-        "/api/sketches/{key}",
-        "/api/sketches/{key}.svg",
-        "/api/sketches/{key}/similar",
-        "/api/classes",
+    routes = {
+        "search",
+        "search/batch",
+        "search/examples",
+        "explain",
+        "map",
+        "map/place",
+        "sketches/{key}",
+        "sketches/{key}.svg",
+        "sketches/{key}/similar",
+        "classes",
     }
+    assert set(document["paths"]) == {f"/api/{route}" for route in routes} | {f"/api/v1/{route}" for route in routes}
     body = document["paths"]["/api/search"]["post"]["requestBody"]["content"]
     assert set(body) == {"application/json", "multipart/form-data"}
 
@@ -217,7 +220,7 @@ def test_examples_guesses_and_reasons(served: Served) -> None:
     assert len(read) == len(drawing)
 
     why = requests.post(f"{served.url}/api/explain", json={"strokes": drawing, "id": ids[0]}, timeout=30).json()
-    assert len(why["parts"]) >= len(drawing) and all({"stroke", "change"} == set(part) for part in why["parts"])
+    assert len(why["parts"]) >= len(drawing) and all({"stroke", "change", "group"} == set(part) for part in why["parts"])
 
 
 @pytest.mark.parametrize(
@@ -267,7 +270,10 @@ def test_without_a_gallery_the_command_says_what_to_do(tmp_path: Path, capsys: p
     assert "indexer rollback" in capsys.readouterr().err
 
 
-def test_a_port_in_use_is_one_line_that_says_what_to_do(served: Served, gallery: Path) -> None:
-    command = [sys.executable, "server.py", "--gallery", str(gallery), "--port", served.url.rpartition(":")[2]]
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert refused.returncode == 2 and "choose another --port" in refused.stderr.splitlines()[-1]
+def test_a_port_in_use_or_a_wrong_host_is_one_line_that_says_what_to_do(
+    served: Served, gallery: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for wrong in (["--port", served.url.rpartition(":")[2]], ["--host", "203.0.113.77"], ["--host", "no.such.host.invalid"]):
+        assert main(["--gallery", str(gallery), *wrong]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == 1 and lines[0].startswith("server: cannot serve http://") and "choose another --port" in lines[0]

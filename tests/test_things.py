@@ -149,7 +149,7 @@ def test_a_run_with_things_says_so_and_its_checkpoint_holds_none(tmp_path: Path,
     record = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert record["things"] == {"things": 2, "drawings": 8}  # the sun is a class: its drawings joined it
     assert record["drawings"] == 40 and record["steps"] == 2 * (44 // 16)
-    assert load_checkpoint(out)[0].classes == ("line", "sun")
+    assert load_checkpoint(out).config.classes == ("line", "sun")
     assert main([*run, "--no-augment"]) == 2
     assert "leave out --things or --no-augment" in capsys.readouterr().err
 

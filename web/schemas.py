@@ -1,25 +1,42 @@
 """What the HTTP API takes and gives. The OpenAPI document is made of these."""
 
+from base64 import b64decode
+from binascii import Error as BadBase64
+from io import BytesIO
 from typing import Annotated
+from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, WithJsonSchema
 from werkzeug.datastructures import FileStorage
 
 from search.engine import MAX_K
+from sketches.item import MAX_LABEL
 from sketches.sketch import MAX_POINTS, MAX_STROKES
+
+MAX_QUERIES = 64  # in one request
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Numbers = Annotated[list[Number], Field(max_length=MAX_POINTS), FailFast()]
 StrokeRows = Annotated[list[Numbers], Field(min_length=2, max_length=3)]
+Point = Annotated[list[Number], Field(min_length=2, max_length=4)]
+StrokePoints = Annotated[list[Point], Field(max_length=MAX_POINTS), FailFast()]
 K = Annotated[int, Field(ge=1, le=MAX_K, description="How many sketches to answer with.")]
+Offset = Annotated[int, Field(ge=0, le=MAX_K, description="How many of the nearest to leave out: the next page.")]
+MaxDistance = Annotated[
+    float | None, Field(ge=0, allow_inf_nan=False, description="Only sketches that are no farther; default: however far.")
+]
+WithEmbedding = Annotated[bool, Field(description="Answer with the embedding of the drawing too.")]
+ClassName = Annotated[str, Field(max_length=MAX_LABEL)]
 Classes = Annotated[
-    list[str] | None,
+    list[ClassName] | None,
     # In a form or a query string, one value comes as a string of its own.
     BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
     Field(min_length=1, max_length=1_000, description="Only sketches of these classes; default: of any."),
 ]
 
-Label = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^\S(.*\S)?$", description="The class, as it is shown.")]
+Label = Annotated[
+    str, Field(min_length=1, max_length=MAX_LABEL, pattern=r"^\S(.*\S)?$", description="The class, as it is shown.")
+]
 NewId = Annotated[
     str | None,
     Field(pattern=r"^[0-9]{1,20}$", description="An unsigned 64-bit number the gallery does not have; default: a new one."),
@@ -30,53 +47,92 @@ class _Input(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class StrokesQuery(_Input):
-    """A drawing as strokes, each `[[x, ...], [y, ...]]`, in any unit; y grows downwards."""
+class _Drawing(_Input):
+    """A drawing: either `strokes`, each `[[x, ...], [y, ...]]`, or `points`, a list `[[x, y], ...]` for each stroke.
 
-    strokes: Annotated[list[StrokeRows], Field(min_length=1, max_length=MAX_STROKES), FailFast()]
+    In any unit; y grows downwards. What a stroke has beside x and y (time, pressure) is not read.
+    """
+
+    strokes: Annotated[list[StrokeRows] | None, Field(min_length=1, max_length=MAX_STROKES), FailFast()] = None
+    points: Annotated[list[StrokePoints] | None, Field(min_length=1, max_length=MAX_STROKES), FailFast()] = None
+
+
+class _Asked(_Input):
+    """What any search may ask for."""
+
     k: K = 10
+    offset: Offset = 0
+    max_distance: MaxDistance = None
     classes: Classes = None
 
 
-class UploadQuery(_Input):
-    """A picture (PNG, JPEG, WebP, GIF, BMP) or an SVG, as multipart form data."""
+class SearchQuery(_Drawing, _Asked):
+    """A drawing, as `strokes` or as `points`, or an `embedding` that an answer gave."""
+
+    embedding: Annotated[list[Number] | None, Field(min_length=1, max_length=4_096), FailFast()] = None
+    return_embedding: WithEmbedding = False
+
+
+class SearchesQuery(_Input):
+    """Several searches at once; all are answered from one snapshot, or none is."""
+
+    queries: Annotated[list[SearchQuery], Field(min_length=1, max_length=MAX_QUERIES)]
+
+
+def _as_file(value: object) -> object:
+    """A file; a data URL that stands in a text field is one too."""
+    if not isinstance(value, str):
+        return value
+    head, comma, data = value.partition(",")
+    if not (comma and head.startswith("data:")):
+        raise ValueError("send the file itself, as multipart form data (curl -F file=@drawing.png), or a data URL")
+    if not head.endswith(";base64"):
+        return FileStorage(BytesIO(unquote_to_bytes(data)))
+    try:
+        return FileStorage(BytesIO(b64decode("".join(data.split()), validate=True)))
+    except BadBase64:
+        raise ValueError("the data URL is not base64") from None
+
+
+File = Annotated[FileStorage, BeforeValidator(_as_file), WithJsonSchema({"type": "string", "format": "binary"})]
+
+
+class UploadQuery(_Asked):
+    """A picture or an SVG, as multipart form data."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
-    file: Annotated[FileStorage, WithJsonSchema({"type": "string", "format": "binary"})]
-    k: K = 10
-    classes: Classes = None
+    file: File
+    return_embedding: WithEmbedding = False
 
 
 Key = Annotated[str, Field(pattern=r"^[0-9]{1,20}$", description="The id of a sketch of the gallery.")]
 
 
-class ExamplesQuery(_Input):
+class ExamplesQuery(_Asked):
     """Sketches of the gallery that hits should be like, and such that they should not."""
 
     like: Annotated[list[Key], Field(min_length=1, max_length=100)]
     unlike: Annotated[list[Key], Field(max_length=100)] = []
-    k: K = 10
-    classes: Classes = None
 
 
-class ExplainQuery(_Input):
-    """A drawing as strokes, and the sketch whose nearness to it is to be explained."""
+class SimilarQuery(_Asked):
+    """Parameters of a search from a sketch of the gallery."""
 
-    strokes: Annotated[list[StrokeRows], Field(min_length=1, max_length=MAX_STROKES), FailFast()]
+
+class ExplainQuery(_Drawing):
+    """A drawing, and the sketch whose nearness to it is to be explained."""
+
     id: Key
 
 
-class PlaceQuery(_Input):
-    """A drawing as strokes, whose place on the map is asked for."""
-
-    strokes: Annotated[list[StrokeRows], Field(min_length=1, max_length=MAX_STROKES), FailFast()]
+class PlaceQuery(_Drawing):
+    """A drawing whose place on the map is asked for."""
 
 
-class NewStrokes(_Input):
-    """A drawing to add, as strokes."""
+class NewStrokes(_Drawing):
+    """A drawing to add."""
 
-    strokes: Annotated[list[StrokeRows], Field(min_length=1, max_length=MAX_STROKES), FailFast()]
     label: Label
     id: NewId = None
 
@@ -86,16 +142,9 @@ class NewUpload(_Input):
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
-    file: Annotated[FileStorage, WithJsonSchema({"type": "string", "format": "binary"})]
+    file: File
     label: Label
     id: NewId = None
-
-
-class SimilarQuery(_Input):
-    """Parameters of a search from a sketch of the gallery."""
-
-    k: K = 10
-    classes: Classes = None
 
 
 class HitAnswer(BaseModel):
@@ -117,7 +166,7 @@ class GuessAnswer(BaseModel):
 class SearchAnswer(BaseModel):
     """Hits, nearest first, all from one snapshot. The time of each stage is in the header Server-Timing.
 
-    `guesses` are there for a drawing, `seen` (the strokes that were read) for a file.
+    `guesses` are there for a drawing, `seen` (the strokes that were read) for a file, `embedding` where it was asked for.
     """
 
     snapshot: str
@@ -125,13 +174,39 @@ class SearchAnswer(BaseModel):
     hits: list[HitAnswer]
     guesses: list[GuessAnswer] = []
     seen: list[list[list[float]]] | None = None
+    embedding: list[float] | None = None
+
+
+class SearchesAnswer(BaseModel):
+    """The answers to several searches, in their order."""
+
+    answers: list[SearchAnswer]
 
 
 class PartAnswer(BaseModel):
-    """A stroke or a piece of one; `change` is how much farther the drawing is without it (null: nothing would be left)."""
+    """A stroke or a piece of one; `change` is how much farther the drawing is without it (null: nothing would be left).
+
+    Of many small strokes those that follow each other are left out together: they share a `group`, and a change.
+    """
 
     stroke: list[list[float]]
     change: float | None
+    group: int
+
+
+class ReadyAnswer(BaseModel):
+    """What is served, and whether it is all there is.
+
+    `status` is `ready`, or `stale` where newer snapshots or changes cannot be served: `problem` says why, `since` from when.
+    `changes` counts those not yet folded into a snapshot.
+    """
+
+    status: str
+    snapshot: str
+    sketches: int
+    changes: int
+    problem: str | None = None
+    since: float | None = None
 
 
 class ExplainAnswer(BaseModel):
@@ -191,9 +266,10 @@ class ClassAnswer(BaseModel):
 
 
 class ClassesAnswer(BaseModel):
-    """All classes of the gallery."""
+    """All classes of the gallery. `doodles`: it holds only the built-in ones, a demo without real drawings."""
 
     snapshot: str
+    doodles: bool = False
     classes: list[ClassAnswer]
 
 

@@ -6,6 +6,10 @@ like is all there is for a class nobody trained. A description holds both, side 
     description = [ sqrt(share) * sqrt(softmax(scale * cos)) , sqrt(1 - share) * looks ]
     embedding   = mix(description), scaled to length 1
 
+A drawing and its mirror image are the same thing, so both are asked, and what is seen in them is averaged: the features always,
+the looks as far as the net's handedness allows. At 0 the looks of an arrow to the left are those of an arrow to the right; at 1
+they are of the drawing alone.
+
 L2 between the first parts is the Hellinger distance (times sqrt 2) of two posteriors. `mix` is linear and fitted when
 training is over: directions in which drawings of one class differ anyway count less (nets/training/within_class.py).
 """
@@ -16,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nets.architectures.exits import Exits
+from nets.architectures.exits import Exits, Net
 from nets.embedding import EMBEDDING_DIM
 
 TRAINING_SCALE = 16.0  # logits are this times the cosine
@@ -30,14 +34,17 @@ class Seen(NamedTuple):
     looks: Tensor
 
 
-class PosteriorNet(nn.Module):
+class PosteriorNet(Net):
     """See a drawing, compare it with a prototype of each class, embed both. Subclasses say how to see.
 
-    The buffers `posterior_share` and `posterior_scale` shape the embedding, not the logits, and travel with the weights.
+    The buffers `posterior_share`, `posterior_scale` and `handedness` shape the embedding, not the logits, and travel with the
+    weights; files without a handedness have 0.
     """
 
+    mirrored = True
     posterior_share: Tensor
     posterior_scale: Tensor
+    handedness: Tensor
 
     def __init__(self, classes: int, features: int, looks: int, dimensions: int) -> None:
         """The embedding's first `dimensions` (at most 1024) are used, the others stay zero."""
@@ -47,6 +54,12 @@ class PosteriorNet(nn.Module):
         self.mix = nn.Linear(classes + looks, dimensions).requires_grad_(False)
         self.register_buffer("posterior_share", torch.tensor(0.5))
         self.register_buffer("posterior_scale", torch.tensor(TRAINING_SCALE))
+        self.register_buffer("handedness", torch.tensor(0.0))
+        self.register_load_state_dict_pre_hook(_without_handedness)  # type: ignore[no-untyped-call]
+
+    @property
+    def dimensions(self) -> int:
+        return self.mix.out_features
 
     def see(self, x: Tensor) -> Seen:
         """x (N, 1, size, size), 0..1."""
@@ -62,17 +75,32 @@ class PosteriorNet(nn.Module):
     def describe(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Descriptions (N, classes + L) and cosines with the prototypes (N, classes) of x (N, 1, size, size), 0..1."""
         if self.training:
-            features, looks = self.see(x)
-        else:  # a drawing and its mirror image are the same thing: both are asked, in one batch
-            features, looks = (sum(part.split(len(x))) / 2 for part in self.see(torch.cat((x, x.flip(3)))))
-            features = F.normalize(features)
+            return self._compare(*self.see(x))
+        return self._described(torch.stack((x, x.flip(3))))
+
+    def answer(self, shown: Tensor) -> Exits:
+        return self._exits(*self._described(shown))
+
+    def forward(self, x: Tensor) -> Exits:
+        """x (N, 1, size, size), 0..1."""
+        return self._exits(*self.describe(x))
+
+    def _described(self, shown: Tensor) -> tuple[Tensor, Tensor]:
+        """Of what is seen in each drawing and, where it is shown too, its mirror image: shown (S, N, 1, size, size)."""
+        sides, drawings = shown.shape[:2]
+        features, looks = (part.reshape(sides, drawings, -1) for part in self.see(shown.flatten(0, 1)))
+        return self._compare(F.normalize(features.mean(0)), torch.lerp(looks.mean(0), looks[0], self.handedness))
+
+    def _compare(self, features: Tensor, looks: Tensor) -> tuple[Tensor, Tensor]:
         cosines = self._cosines(features)
         posterior = torch.softmax(self.posterior_scale * cosines, dim=1)
         share = self.posterior_share
         return torch.cat((torch.sqrt(share * posterior), torch.sqrt(1 - share) * looks), dim=1), cosines
 
-    def forward(self, x: Tensor) -> Exits:
-        """x (N, 1, size, size), 0..1."""
-        description, cosines = self.describe(x)
+    def _exits(self, description: Tensor, cosines: Tensor) -> Exits:
         embedding = F.normalize(self.mix(description).float())
         return Exits(F.pad(embedding, (0, EMBEDDING_DIM - embedding.shape[1])), TRAINING_SCALE * cosines)
+
+
+def _without_handedness(net: nn.Module, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
+    weights.setdefault(f"{prefix}handedness", torch.tensor(0.0))

@@ -1,18 +1,20 @@
 """What is fitted, rather than trained, when training is over: how a net's description of a drawing becomes its embedding."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from nets.architectures.export import write_net
 from nets.architectures.posterior import PosteriorNet
 from nets.architectures.registry import build_net
-from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, save_checkpoint
+from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name
 from nets.digest import sha256_of
-from nets.encoder import batches
 from nets.training.average import mean_weights
+from nets.training.recipe import Balance
+from nets.training.rows import batches
 from nets.training.within_class import fit_within_class
 from sketches.protocol import split
 from sketches.raster import RasterSpec, rasterise
@@ -21,15 +23,15 @@ from sketches.sketch_set import SketchSet
 PER_CLASS = 10  # drawings to fit on; with 5, mAP was up to 0.003 less (nets/LOG.md)
 
 
-def fit(net: PosteriorNet, share: float, scale: float, training: SketchSet, spec: RasterSpec, device: str) -> None:
-    """Set share and scale of the posterior (nets/architectures/posterior.py) and fit the net's `mix` to them, on plain
-    training drawings.
+def fit(net: PosteriorNet, balance: Balance, training: SketchSet, spec: RasterSpec, device: str) -> None:
+    """Give the net this balance and fit its `mix` (nets/architectures/posterior.py) to it, on plain training drawings.
 
     More share and scale rank drawings of known classes better, less of them those of unknown ones.
     """
     net.eval().to(device)
-    net.posterior_share.fill_(share)
-    net.posterior_scale.fill_(scale)
+    net.posterior_share.fill_(balance.share)
+    net.posterior_scale.fill_(balance.scale)
+    net.handedness.fill_(balance.handedness)
     rows = np.concatenate([np.flatnonzero(training.labels == n)[:PER_CLASS] for n in range(len(training.classes))])
     described = []
     with torch.inference_mode():
@@ -41,17 +43,12 @@ def fit(net: PosteriorNet, share: float, scale: float, training: SketchSet, spec
         net.mix.bias.copy_(torch.from_numpy(bias))
 
 
-def fit_checkpoints(
-    paths: Sequence[Path], share: float, scale: float, sketches: SketchSet, out: Path, device: str
-) -> CheckpointConfig:
+def fit_checkpoints(paths: Sequence[Path], balance: Balance, sketches: SketchSet, out: Path, device: str) -> CheckpointConfig:
     """Write `out`: the checkpoint, or the mean of several (nets/training/average.py), fitted anew on the drawings it was
     trained on.
 
-    No other weight changes. Raises CheckpointError for a net that has nothing to fit, for drawings of other classes, and for
-    values that make no embedding.
+    No other weight changes. Raises CheckpointError for a net that has nothing to fit and for drawings of other classes.
     """
-    if not (0 <= share <= 1 and 0 < scale < float("inf")):
-        raise CheckpointError(f"share {share} and scale {scale}: a share is within 0..1, a scale greater than 0")
     config, weights = mean_weights(paths)
     net = build_net(config.net, len(config.classes), config.raster.size)
     if not isinstance(net, PosteriorNet):
@@ -64,8 +61,8 @@ def fit_checkpoints(
     if set(missing) != {"mix.weight", "mix.bias"} or unexpected:
         raise CheckpointError(f"{paths[-1]}: the weights are not those of a {config.net} ({[*missing, *unexpected]})")
     held_out = config.training.get("recipe", {}).get("validation_per_class", 0)
-    fit(net, share, scale, split(sketches, held_out)[0] if held_out else sketches, config.raster, device)
+    fit(net, balance, split(sketches, held_out)[0] if held_out else sketches, config.raster, device)
     made_of = [{"checkpoint": checkpoint_name(path), "sha256": sha256_of(path)} for path in paths]
-    config = replace(config, training={**config.training, "fitted": {"share": share, "scale": scale, "from": made_of}})
-    save_checkpoint(out, config, net.cpu().state_dict())
+    config = replace(config, training={**config.training, "fitted": {**asdict(balance), "from": made_of}})
+    write_net(out, config, net.cpu().state_dict(), sketches)
     return config

@@ -11,6 +11,27 @@ FIRST_UNFINISHED = 0.1
 
 
 @dataclass(frozen=True)
+class Balance:
+    """What is chosen when an embedding is fitted (nets/architectures/posterior.py).
+
+    share       of the class posterior, 0..1
+    scale       of the cosines in its softmax; larger is sharper
+    handedness  0: a drawing and its mirror image look the same; 1: looks are of the drawing alone
+    """
+
+    share: float
+    scale: float
+    handedness: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.share <= 1 and 0 <= self.handedness <= 1 and 0 < self.scale < float("inf")):
+            raise ValueError(
+                f"share {self.share}, scale {self.scale}, handedness {self.handedness}: a share is within 0..1, "
+                "handedness too, a scale greater than 0"
+            )
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How to train.
 
@@ -27,7 +48,8 @@ class Recipe:
     ema                   decay of the weight average that is validated and kept; 0 keeps the last weights
     validation_per_class  drawings taken out of train to choose the epoch by; 0 keeps the last epoch
     patience              stop after this many epochs without a better validation accuracy
-    share, scale          of the class posterior in the embeddings of our own nets (nets/architectures/posterior.py)
+    share, scale,
+    handedness            of the embeddings of our own nets: their balance
     report_init           truncated normal weights (0.01 in convolutions, 0.02 in fully connected layers)
     subtract_mean         subtract the mean training raster from every input
     """
@@ -52,16 +74,20 @@ class Recipe:
     patience: int = 6
     share: float = 0.4
     scale: float = 12.0
+    handedness: float = 0.0
     report_init: bool = False
     subtract_mean: bool = False
 
     def __post_init__(self) -> None:
-        shares = {name: getattr(self, name) for name in ("share", "teaching", "unfinished", "things")}
+        shares = {name: getattr(self, name) for name in ("teaching", "unfinished", "things")}
         for name, value in shares.items():
             if not 0 <= value <= 1:
                 raise ValueError(f"{name} {value} is not within 0..1")
-        if not 0 < self.scale < float("inf"):
-            raise ValueError(f"scale {self.scale} is not greater than 0")
+        _ = self.balance  # refuses what makes no embedding
+
+    @property
+    def balance(self) -> Balance:
+        return Balance(self.share, self.scale, self.handedness)
 
     def unfinished_in(self, epoch: int) -> float:
         """The share of unfinished drawings in an epoch, from 0 on: it grows by the same step from 0.1 in the first one.

@@ -1,0 +1,175 @@
+"""What stands before the application: slow and idle senders, large bodies, full queues, and a server that is stopped."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import requests
+
+from search.engine import SearchEngine
+from tests.conftest import Served, serving
+from tests.test_server import HOUSE, check_problem
+
+HEAD = b"POST /api/search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.fixture(scope="module")
+def narrow(gallery: Path) -> Iterator[Served]:
+    """A server with little patience and few places."""
+    with serving(gallery, threads=1, queue=0, connections=20, idle_seconds=0.5, body_seconds=0.5, rate=0) as served:
+        yield served
+
+
+def connect(served: Served) -> socket.socket:
+    host, port = served.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def received(sock: socket.socket) -> bytes:
+    """All that comes until the other side closes."""
+    pieces = []
+    try:
+        while piece := sock.recv(65_536):
+            pieces.append(piece)
+    except ConnectionResetError:
+        pass
+    return b"".join(pieces)
+
+
+def test_idle_sockets_are_closed_and_nobody_waits_for_them(narrow: Served) -> None:
+    with ExitStack() as stack:
+        idle = [stack.enter_context(connect(narrow)) for _ in range(60)]  # three times as many as may be open
+        assert requests.get(f"{narrow.url}/healthz", timeout=5).ok
+        assert [received(sock) for sock in idle] == [b""] * 60
+
+
+@pytest.mark.parametrize("part", [b"", b"GET / HT", HEAD])
+def test_a_head_that_does_not_end_is_cut_off(narrow: Served, part: bytes) -> None:
+    with connect(narrow) as sock:
+        sock.sendall(part)
+        assert received(sock) == b""
+
+
+def test_a_dribbled_head_gets_no_more_time(narrow: Served) -> None:
+    with connect(narrow) as sock:
+        stop = threading.Event()
+
+        def dribble() -> None:
+            while not stop.wait(0.05):
+                try:
+                    sock.send(b"X")
+                except OSError:
+                    return
+
+        sock.sendall(HEAD + b"X-Long: ")
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        assert received(sock) == b""
+        stop.set()
+        thread.join()
+
+
+def test_a_slow_body_is_answered_with_a_problem(narrow: Served) -> None:
+    with connect(narrow) as sock:
+        sock.sendall(HEAD + b"Content-Length: 100000\r\n\r\n{")
+        answer = received(sock)
+    assert b"408" in answer.split(b"\r\n")[0] and b"did not arrive within 0.5 s" in answer
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (HEAD + b"Content-Length: 268435456\r\n\r\n", b"413"),
+        (b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 268435456\r\n\r\n", b"404"),
+        (b"PUT /api/search HTTP/1.1\r\nHost: x\r\nContent-Length: 268435456\r\n\r\n", b"405"),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 268435456\r\n\r\n", b"200"),
+    ],
+)
+def test_a_large_body_is_refused_before_a_byte_of_it_is_read(narrow: Served, head: bytes, status: bytes) -> None:
+    with connect(narrow) as sock:
+        sock.sendall(head)
+        answer = received(sock)
+    assert answer.split(b" ")[1] == status and b"connection: close" in answer.lower()
+
+
+def test_a_chunked_body_is_read_up_to_its_limit(narrow: Served) -> None:
+    body = json.dumps({"strokes": HOUSE, "k": 2}).encode()
+    answer = requests.post(
+        f"{narrow.url}/api/search", data=iter([body[:9], body[9:]]), headers={"Content-Type": "application/json"}, timeout=20
+    )
+    assert len(answer.json()["hits"]) == 2
+    endless = (b"[" * 65_536 for _ in range(40))
+    answer = requests.post(f"{narrow.url}/api/search", data=endless, headers={"Content-Type": "application/json"}, timeout=20)
+    check_problem(answer, 413, "body")
+
+
+def test_who_finds_the_queue_full_is_told_at_once_and_others_are_not_held_up(
+    narrow: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    similar = SearchEngine.similar
+
+    def held(*arguments, **named):  # type: ignore[no-untyped-def]
+        begun.set()
+        assert go_on.wait(20)
+        return similar(*arguments, **named)
+
+    monkeypatch.setattr(SearchEngine, "similar", held)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(requests.post, f"{narrow.url}/api/search", json={"strokes": HOUSE}, timeout=30)
+        assert begun.wait(20)
+        refused = requests.post(f"{narrow.url}/api/v1/search", json={"strokes": HOUSE}, timeout=5)
+        check_problem(refused, 503, "server")
+        assert refused.headers["Retry-After"] == "1"
+        assert requests.get(f"{narrow.url}/healthz", timeout=5).ok
+        key = str(narrow.engine.snapshot.sketches.ids[0])
+        assert requests.post(f"{narrow.url}/api/explain", json={"strokes": HOUSE, "id": key}, timeout=20).ok
+        figures = requests.get(f"{narrow.url}/metrics", timeout=5).text
+        assert (
+            'trazo_queue_running{lane="search"} 1.0' in figures and 'trazo_refused_total{reason="queue_search"} 1.0' in figures
+        )
+        go_on.set()
+        assert first.result().json()["hits"][0]["label"] == "house"
+    assert requests.post(f"{narrow.url}/api/search", json={"strokes": HOUSE}, timeout=20).ok
+
+
+def test_an_address_that_asks_too_often_is_refused(gallery: Path) -> None:
+    with serving(gallery, rate=3, trusted_proxies=1) as served:
+
+        def ask(forwarded: str) -> requests.Response:
+            return requests.get(f"{served.url}/healthz", headers={"X-Forwarded-For": forwarded}, timeout=20)
+
+        assert [ask("198.51.100.7").status_code for _ in range(4)] == [200, 200, 200, 429]
+        check_problem(ask("203.0.113.1, 198.51.100.7"), 429, "server")  # the nearest proxy alone is believed
+        assert ask("198.51.100.7").headers["Retry-After"] == "60"
+        assert ask("198.51.100.8").ok
+        assert [ask(f"2001:db8::{n}").status_code for n in range(4)] == [200, 200, 200, 429]
+        assert ask("2001:db8:0:1::1").ok
+
+
+def test_a_server_that_is_stopped_answers_what_is_under_way(gallery: Path) -> None:
+    command = [sys.executable, "server.py", "--gallery", str(gallery), "--port", "0", "--queue", "100", "--log", "json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stderr
+        url = re.search(r"http://\S+", process.stdout.readline())[0]  # type: ignore[index]
+        body = {"strokes": HOUSE, "k": 3}
+        assert requests.post(f"{url}/api/search", json=body, timeout=30).ok
+        with ThreadPoolExecutor(20) as pool:
+            asked = [pool.submit(requests.post, f"{url}/api/search", json=body, timeout=30) for _ in range(20)]
+            asked[0].result()
+            process.send_signal(signal.SIGTERM)
+            statuses = [one.result().status_code for one in asked]
+        assert set(statuses) <= {200, 503} and statuses.count(200) >= 5
+        log = process.stderr.read()
+        assert process.wait(timeout=15) == 0 and "Traceback" not in log
+        lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+        assert len(lines) == 21 and len({line["id"] for line in lines}) == 21

@@ -1,0 +1,123 @@
+"""Strangers' files, read in processes that can be killed: hostile ones end in a sentence, and the next honest one is read."""
+
+import os
+import signal
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sketches.doodles import doodle
+from sketches.errors import SketchError
+from sketches.svg import write_svg
+from sketches.upload import read_upload
+from tests.test_picture import GREY, saved
+from web.reader import Bounds, Reader
+
+HOUSE = write_svg(doodle("house", 1).strokes).encode()
+# As much as makes any reader spend its seconds, whatever it is good at.
+BOUNDS = Bounds(seconds=0.3, wall_seconds=20, memory_mb=64)
+
+
+def svg(inside: str) -> bytes:
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">{inside}</svg>'.encode()
+
+
+def png(width: int, height: int, depth: int, colour: int, channels: int) -> bytes:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    row = bytes(1 + width * channels * depth // 8)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    packer = zlib.compressobj(1)
+    data = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+HOSTILE = {
+    "20,000 circles": lambda: svg('<circle cx="5" cy="5" r="3"/>' * 20_000),
+    "100,000 segments": lambda: svg(f'<path d="M0 0{"L1 2L3 1" * 50_000}"/>'),
+    "30,000 arcs": lambda: svg(f'<path d="M0 0{"A1 2 3 0 1 4 5" * 30_000}"/>'),
+    "39.7 million 16-bit pixels": lambda: png(6_300, 6_300, 16, 0, 1),
+    "39.7 million pixels of 16-bit colour": lambda: png(6_300, 6_300, 16, 6, 4),
+}
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Reader]:
+    reader = Reader(1, BOUNDS)
+    yield reader
+    reader.close()
+
+
+def test_what_is_read_is_what_the_file_shows(reader: Reader) -> None:
+    for data in (HOUSE, saved(GREY, "PNG")):
+        for ours, theirs in zip(reader.read(data), read_upload(data), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_refused_in_a_sentence_and_harms_no_other(reader: Reader, name: str) -> None:
+    with pytest.raises(SketchError) as refused:
+        reader.read(HOSTILE[name]())
+    assert 15 < len(str(refused.value)) < 300
+    assert len(reader.read(HOUSE)) == len(read_upload(HOUSE))
+    assert resident_mb(group_of(reader)) < 600
+
+
+def test_an_error_of_a_file_comes_back_as_it_was(reader: Reader) -> None:
+    for data in (b"", b"hello", svg("")):
+        with pytest.raises(SketchError) as ours:
+            reader.read(data)
+        with pytest.raises(SketchError) as theirs:
+            read_upload(data)
+        assert (type(ours.value), str(ours.value)) == (type(theirs.value), str(theirs.value))
+
+
+def test_a_reader_that_is_killed_is_started_anew(reader: Reader) -> None:
+    reader.read(HOUSE)
+    for pid in group_of(reader):
+        os.kill(pid, signal.SIGKILL)
+    try:
+        reader.read(HOUSE)  # one may notice, the next does not
+    except SketchError as error:
+        assert "cannot be read" in str(error)
+    assert len(reader.read(HOUSE)) == len(read_upload(HOUSE))
+
+
+def test_many_threads_share_one_reader(reader: Reader) -> None:
+    found: list[int] = []
+    threads = [threading.Thread(target=lambda: found.append(len(reader.read(HOUSE)))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [len(read_upload(HOUSE))] * 8
+
+
+def test_nothing_is_left_of_a_reader_that_is_closed() -> None:
+    reader = Reader(1, BOUNDS)
+    reader.read(HOUSE)
+    pids = group_of(reader)
+    assert len(pids) == 2
+    reader.close()
+    end = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}/exe").exists() for pid in pids):
+        assert time.monotonic() < end
+
+
+def group_of(reader: Reader) -> list[int]:
+    """The processes of a reader with one pair: the parent, and its child."""
+    parent = reader._all[0]._parent.pid
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    return [parent, *map(int, children)]
+
+
+def resident_mb(pids: list[int]) -> float:
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids if Path(f"/proc/{pid}").exists())
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -1,0 +1,75 @@
+"""The routes of the page, of single sketches, and of the gallery as a whole."""
+
+import hashlib
+
+from flask import Response, jsonify, request
+from spectree import Response as Answers
+
+from sketches.sketch import Sketch, as_drawing
+from sketches.svg import write_svg
+from web.application import Application, id_of
+from web.schemas import ClassAnswer, ClassesAnswer, MapAnswer, PlaceAnswer, PlaceQuery, Problem, SketchAnswer
+from web.searching import strokes_of
+
+
+def add_browse_routes(trazo: Application) -> None:
+    app, api, live, maps = trazo.app, trazo.api, trazo.live, trazo.maps
+
+    @app.get("/")
+    def page() -> Response:
+        return app.send_static_file("index.html")
+
+    @app.get("/api/map")
+    @api.validate(resp=Answers(HTTP_200=MapAnswer, HTTP_503=Problem), skip_validation=True)  # compressed, it is no JSON
+    def gallery_map() -> Response:
+        """A map of the gallery: a place for every class and every sketch, like ones near each other."""
+        found = maps.bytes_of(live.engine)
+        packed = bool(request.accept_encodings["gzip"])
+        answer = Response(found.packed if packed else found.plain, mimetype="application/json")
+        if packed:
+            answer.content_encoding = "gzip"
+        answer.vary.add("Accept-Encoding")
+        return _validated(answer, found.etag + ("-gzip" if packed else ""))
+
+    @app.post("/api/map/place")
+    @api.validate(resp=Answers(HTTP_200=PlaceAnswer, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
+    def place(json: PlaceQuery) -> Response:
+        """Where a drawing stands on the map."""
+        engine = live.engine
+        x, y = maps.of(engine).place(engine.embed(strokes_of(json)))
+        return jsonify(PlaceAnswer(snapshot=engine.snapshot.name, x=x, y=y).model_dump())
+
+    @app.get("/api/sketches/<key>")
+    @api.validate(resp=Answers(HTTP_200=SketchAnswer, HTTP_404=Problem))
+    def sketch(key: str) -> Response:
+        """A sketch of the gallery: its class and strokes."""
+        return sketch_answer(live.engine.sketch(id_of(key)))
+
+    @app.get("/api/sketches/<key>.svg")
+    @api.validate(resp=Answers("HTTP_200", HTTP_404=Problem))
+    def thumbnail(key: str) -> Response:
+        """A sketch of the gallery as an SVG."""
+        svg = write_svg(live.engine.sketch(id_of(key)).strokes)
+        answer = Response(svg, mimetype="image/svg+xml")
+        return _validated(answer, hashlib.sha256(svg.encode()).hexdigest()[:24])
+
+    @app.get("/api/classes")
+    @api.validate(resp=Answers(HTTP_200=ClassesAnswer))
+    def classes() -> Response:
+        """The classes of the gallery, with counts."""
+        engine = live.engine
+        counts = [ClassAnswer(label=label, sketches=count) for label, count in sorted(engine.classes().items())]
+        doodles = bool(engine.snapshot.manifest.source.get("doodles"))
+        return jsonify(ClassesAnswer(snapshot=engine.snapshot.name, classes=counts, doodles=doodles).model_dump())
+
+
+def sketch_answer(sketch: Sketch) -> Response:
+    return jsonify(SketchAnswer(id=str(sketch.id), label=sketch.label, strokes=as_drawing(sketch.strokes)).model_dump())
+
+
+def _validated(answer: Response, etag: str) -> Response:
+    """A browser keeps the answer, and asks each time whether it still holds: what it shows may be removed at any moment."""
+    answer.set_etag(etag)
+    answer.cache_control.no_cache = True
+    answer.make_conditional(request)
+    return answer

@@ -1,0 +1,36 @@
+"""The routes that change the gallery, for who knows the token (`web.access` asks for it)."""
+
+from http import HTTPStatus
+
+from flask import Response, jsonify
+from spectree import Response as Answers
+
+from web.application import Application, id_of
+from web.browsing import sketch_answer
+from web.schemas import NewStrokes, NewUpload, Problem, ReloadAnswer, SketchAnswer
+from web.searching import strokes_of
+
+
+def add_change_routes(trazo: Application) -> None:
+    app, api, live, reader = trazo.app, trazo.api, trazo.live, trazo.reader
+
+    @app.post("/api/sketches")
+    @api.validate(resp=Answers(HTTP_201=SketchAnswer, HTTP_401=Problem, HTTP_409=Problem, HTTP_413=Problem, HTTP_415=Problem))
+    def add(json: NewStrokes, form: NewUpload) -> tuple[Response, HTTPStatus]:
+        """Add a drawing, sent as JSON, or as a picture or SVG file in multipart form data; it is found from now on."""
+        new = json or form
+        strokes = strokes_of(json) if json else reader.read(form.file.read())
+        return sketch_answer(live.add(new.label, strokes, None if new.id is None else int(new.id))), HTTPStatus.CREATED
+
+    @app.delete("/api/sketches/<key>")
+    @api.validate(resp=Answers("HTTP_204", HTTP_401=Problem, HTTP_404=Problem))
+    def remove(key: str) -> tuple[str, HTTPStatus]:
+        """Remove a sketch for good."""
+        live.remove(id_of(key))
+        return "", HTTPStatus.NO_CONTENT
+
+    @app.post("/api/admin/reload")
+    @api.validate(resp=Answers(HTTP_200=ReloadAnswer, HTTP_401=Problem, HTTP_500=Problem))
+    def reload() -> Response:
+        """Serve the snapshot that the pointer names, now; it happens by itself within a moment too."""
+        return jsonify(ReloadAnswer(snapshot=live.reload()).model_dump())

@@ -1,0 +1,157 @@
+"""The routes that search, and the one that explains."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from flask import Response, jsonify, request
+from spectree import Response as Answers
+
+from search.engine import MAX_K, SearchEngine
+from search.explain import explain
+from search.results import Results, SearchError
+from sketches.errors import DamagedSketch
+from sketches.sketch import Strokes, as_drawing, as_strokes
+from web.application import Application, id_of
+from web.problems import InvalidRequest
+from web.schemas import (
+    ExamplesQuery,
+    ExplainAnswer,
+    ExplainQuery,
+    FieldError,
+    GuessAnswer,
+    HitAnswer,
+    PartAnswer,
+    Problem,
+    SearchAnswer,
+    SearchesAnswer,
+    SearchesQuery,
+    SearchQuery,
+    SimilarQuery,
+    UploadQuery,
+    _Asked,
+    _Drawing,
+)
+
+
+def add_search_routes(trazo: Application) -> None:
+    app, api, live, reader = trazo.app, trazo.api, trazo.live, trazo.reader
+
+    @app.post("/api/search")
+    @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
+    def search(json: SearchQuery, form: UploadQuery) -> Response:
+        """The sketches nearest to a drawing, sent as JSON, or as a picture or SVG file in multipart form data."""
+        if json:
+            return _sent(_search(live.engine, json))
+        started = time.perf_counter()
+        strokes = reader.read(form.file.read())
+        decode = {"decode": 1000 * (time.perf_counter() - started)}
+        engine = live.engine
+        results = _page(form, lambda k: engine.similar(strokes, k, form.classes))
+        answer = _answer(results, decode, seen=strokes)
+        if form.return_embedding:
+            answer.embedding = engine.embed(strokes).tolist()
+        return _sent(answer)
+
+    @app.post("/api/search/batch")
+    @api.validate(resp=Answers(HTTP_200=SearchesAnswer, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
+    def search_batch(json: SearchesQuery) -> Response:
+        """The answers to up to 64 searches, all from one snapshot; where one is wrong, none is answered."""
+        engine = live.engine
+        answers = []
+        for number, query in enumerate(json.queries):
+            try:
+                answers.append(_search(engine, query))
+            except (InvalidRequest, SearchError, DamagedSketch) as error:
+                field = error.errors[0].field if isinstance(error, InvalidRequest) else error.field
+                raise InvalidRequest([FieldError(field=f"queries.{number}.{field}", message=str(error))]) from error
+        return jsonify({"answers": [_plain(answer) for answer in answers]})
+
+    @app.post("/api/search/examples")
+    @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_404=Problem, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
+    def search_examples(json: ExamplesQuery) -> Response:
+        """The sketches nearest to several of the gallery at once, and far from others; these themselves are left out."""
+        like, unlike = ([id_of(key) for key in keys] for keys in (json.like, json.unlike))
+        engine = live.engine
+        return _sent(_answer(_page(json, lambda k: engine.similar_to_examples(like, unlike, k, json.classes))))
+
+    @app.get("/api/sketches/<key>/similar")
+    @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_404=Problem, HTTP_503=Problem))
+    def similar(key: str, query: SimilarQuery) -> Response:
+        """The sketches nearest to one of the gallery, which itself is left out."""
+        engine = live.engine
+        return _sent(_answer(_page(query, lambda k: engine.similar_to_id(id_of(key), k, query.classes))))
+
+    @app.post("/api/explain")
+    @api.validate(resp=Answers(HTTP_200=ExplainAnswer, HTTP_404=Problem, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
+    def why(json: ExplainQuery) -> Response:
+        """Which parts of a drawing its nearness to a sketch rests on."""
+        engine = live.engine
+        found = explain(engine, strokes_of(json), id_of(json.id))
+        parts = [PartAnswer(stroke=as_drawing((one.stroke,))[0], change=one.change, group=one.group) for one in found.parts]
+        return jsonify(ExplainAnswer(snapshot=engine.snapshot.name, distance=found.distance, parts=parts).model_dump())
+
+
+def strokes_of(query: _Drawing) -> Strokes:
+    """The drawing of a query that must have one. Raises InvalidRequest, DamagedSketch."""
+    if query.strokes is not None and query.points is not None:
+        raise InvalidRequest([FieldError(field="points", message="send either `strokes` or `points`, not both")])
+    if query.strokes is not None:
+        return as_strokes(query.strokes)
+    if query.points is None:
+        message = "send `strokes`, each [[x, ...], [y, ...]], or `points`, each stroke a list [[x, y], ...]"
+        raise InvalidRequest([FieldError(field="strokes", message=message)])
+    try:
+        return as_strokes([[[point[0] for point in stroke], [point[1] for point in stroke]] for stroke in query.points])
+    except DamagedSketch as error:
+        raise DamagedSketch(str(error), field=error.field.replace("strokes", "points", 1)) from error
+
+
+def _search(engine: SearchEngine, query: SearchQuery) -> SearchAnswer:
+    if query.embedding is None:
+        strokes = strokes_of(query)
+        answer = _answer(_page(query, lambda k: engine.similar(strokes, k, query.classes)))
+        if query.return_embedding:
+            answer.embedding = engine.embed(strokes).tolist()
+        return answer
+    if query.strokes is not None or query.points is not None:
+        raise InvalidRequest([FieldError(field="embedding", message="send a drawing or an embedding, not both")])
+    embedding = np.array(query.embedding, np.float32)
+    answer = _answer(_page(query, lambda k: engine.similar_to_embedding(embedding, k, query.classes)))
+    answer.embedding = query.embedding if query.return_embedding else None
+    return answer
+
+
+def _page(asked: _Asked, search: Callable[[int], Results]) -> Results:
+    """The hits from `offset` on that are no farther than `max_distance`. Raises SearchError."""
+    if asked.k + asked.offset > MAX_K:
+        raise SearchError(f"k and offset together are {asked.k + asked.offset}; at most {MAX_K} are ranked", field="offset")
+    found = search(asked.k + asked.offset)
+    far = float("inf") if asked.max_distance is None else asked.max_distance
+    return found.of([hit for hit in found.hits[asked.offset :] if hit.distance <= far])
+
+
+def _answer(results: Results, stages: dict[str, float] | None = None, seen: Strokes | None = None) -> SearchAnswer:
+    stages = {**(stages or {}), **results.stages}
+    timed = request.environ.get("trazo.request")
+    if timed is not None:
+        timed.stages = {name: timed.stages.get(name, 0.0) + ms for name, ms in stages.items()}
+    return SearchAnswer(
+        snapshot=results.snapshot,
+        took_ms=round(sum(stages.values()), 3),
+        hits=[HitAnswer(id=str(hit.id), label=hit.label, distance=hit.distance, rank=hit.rank) for hit in results.hits],
+        guesses=[GuessAnswer(label=guess.label, probability=guess.probability) for guess in results.guesses],
+        seen=None if seen is None else as_drawing(seen),
+    )
+
+
+def _sent(answer: SearchAnswer) -> Response:
+    sent = jsonify(_plain(answer))
+    timed = request.environ.get("trazo.request")
+    if timed is not None:
+        sent.headers["Server-Timing"] = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in timed.stages.items())
+    return sent
+
+
+def _plain(answer: SearchAnswer) -> dict[str, object]:
+    return answer.model_dump(exclude={"embedding"} if answer.embedding is None else None)

@@ -1,0 +1,129 @@
+"""The HTTP server: uvicorn, with time limits on heads, a limit on connections, and an end that drops no answer."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from web.front import Front
+from web.settings import SettingError, Settings
+
+FAREWELL = 0.5  # seconds in which new requests are told of the end before the socket is closed
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises SettingError where that cannot be."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=2048)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise SettingError(f"cannot serve {url_of(host, port)} ({reason}); choose another --port or --host") from error
+
+
+def url_of(host: str, port: int) -> str:
+    """How a browser is told of an address: IPv6 stands in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server(uvicorn.Server):
+    """Uvicorn around a Front. On a signal, requests under way are answered; a second one (Ctrl+C) ends the server at once."""
+
+    def __init__(self, front: Front, settings: Settings) -> None:
+        self.front = front
+        self._stop_seconds = settings.stop_seconds
+        super().__init__(
+            uvicorn.Config(
+                front,
+                http=_protocol(settings),
+                ws="none",
+                lifespan="off",
+                loop="asyncio",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=86_400,  # ours holds: idle_seconds
+                timeout_graceful_shutdown=1,
+            )
+        )
+        _allow_files(settings.connections + 200)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.front.stopping = True
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._stop_seconds
+        await asyncio.sleep(min(FAREWELL, self._stop_seconds))
+        while self.front.under_way and loop.time() < end and not self.force_exit:
+            await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
+        self.front.close()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Unlike uvicorn's, signals are not raised again afterwards: the gallery is still to be closed."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _protocol(settings: Settings) -> type[HttpToolsProtocol]:
+    idle: dict[HttpToolsProtocol, None] = {}  # connections without a request, the longest idle first
+
+    class Connection(HttpToolsProtocol):
+        """One connection. It has idle_seconds to send a whole head, however it dribbles."""
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            if len(self.connections) > settings.connections and idle:
+                next(iter(idle)).transport.abort()
+            self._rest()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._wake()
+            super().connection_lost(exc)
+
+        def on_headers_complete(self) -> None:
+            self._wake()
+            super().on_headers_complete()
+
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            if not self.transport.is_closing() and not self.pipeline and self.cycle.response_complete:
+                self._rest()
+
+        def _rest(self) -> None:
+            self._wake()
+            idle[self] = None
+            self._alarm = self.loop.call_later(settings.idle_seconds, self.transport.abort)
+
+        def _wake(self) -> None:
+            idle.pop(self, None)
+            alarm: asyncio.TimerHandle | None = getattr(self, "_alarm", None)
+            if alarm is not None:
+                alarm.cancel()
+
+    return Connection
+
+
+def _allow_files(wanted: int) -> None:
+    """As many open files as connections need; the usual limit is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
