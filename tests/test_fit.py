@@ -43,13 +43,13 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_only_the_embedding_changes(data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "fitted.safetensors"
-    options = ("--checkpoint", str(trained), "--share", "0.25", "--scale", "10", "--data", str(data), "--device", "cpu")
-    assert main(["fit", *options, "--out", str(out)]) == 0
+    options = ("--checkpoint", str(trained), "--share", "0.25", "--scale", "10", "--handedness", "0.5")
+    assert main(["fit", *options, "--data", str(data), "--device", "cpu", "--out", str(out)]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["share"] == 0.25
 
     before, after = load_checkpoint(trained), load_checkpoint(out)
     assert {name for name in before.weights if not np.array_equal(before.weights[name], after.weights[name])} == {
-        *("mix.weight", "mix.bias", "posterior_share", "posterior_scale")
+        *("mix.weight", "mix.bias", "posterior_share", "posterior_scale", "handedness")
     }
     config = after.config
     assert before.config.classes == config.classes and config.training["seed"] == 3 and config.training["fitted"]["scale"] == 10
@@ -94,12 +94,23 @@ def test_a_fitted_net_finds_more_of_a_class(doodles: SketchSet) -> None:
     assert mean_ap() > before + 0.02  # about 0.03 when this was written
 
 
-@pytest.mark.parametrize(("share", "scale"), [("1.5", "10"), ("-0.1", "10"), ("0.5", "0"), ("nan", "10"), ("0.5", "inf")])
+@pytest.mark.parametrize(
+    ("share", "scale", "handedness"),
+    [("1.5", "10", "0"), ("-0.1", "10", "0"), ("0.5", "0", "0"), ("nan", "10", "0"), ("0.5", "inf", "0"), ("0.5", "10", "2")],
+)
 def test_what_makes_no_embedding_is_refused(
-    share: str, scale: str, data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    share: str, scale: str, handedness: str, data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "x.safetensors"
-    options = ("--checkpoint", str(trained), f"--share={share}", f"--scale={scale}", "--data", str(data))
+    options = (
+        "--checkpoint",
+        str(trained),
+        f"--share={share}",
+        f"--scale={scale}",
+        f"--handedness={handedness}",
+        "--data",
+        str(data),
+    )
     assert main(["fit", *options, "--out", str(out)]) == 2
     assert "a share is within 0..1" in capsys.readouterr().err and not out.exists()
 

@@ -104,6 +104,25 @@ def test_our_nets_answer_a_drawing_and_its_mirror_image_alike(kind: type[Posteri
     torch.testing.assert_close(net(x).embedding, net(x.flip(3)).embedding)
 
 
+def test_handedness_tells_an_arrow_to_the_left_from_one_to_the_right() -> None:
+    torch.manual_seed(0)
+    net = TrazoNet(3).eval()
+    x = torch.rand(4, 1, 64, 64)
+    turned = x.flip(3)
+    with torch.inference_mode():
+        torch.testing.assert_close(net(x).embedding, net(turned).embedding, atol=1e-4, rtol=0)
+        posterior = net.describe(x)[0][:, :3]
+        net.handedness.fill_(1.0)
+        assert (net(x).embedding - net(turned).embedding).norm(dim=1).min() > 1e-3
+        description = net.describe(x)[0]
+        torch.testing.assert_close(description[:, :3], posterior)  # what it is does not depend on it
+        looks = net.see(x).looks * (1 - net.posterior_share).sqrt()
+        torch.testing.assert_close(description[:, 3:], looks, atol=1e-4, rtol=1e-4)
+        net.handedness.fill_(0.5)
+        mirrored = net.see(turned).looks * (1 - net.posterior_share).sqrt()
+        torch.testing.assert_close(net.describe(x)[0][:, 3:], 0.75 * looks + 0.25 * mirrored, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("side", [3, 6, 11])
