@@ -23,6 +23,7 @@ from nets.training.memory import keep_memory
 from nets.training.recipe import RECIPES, Balance
 from nets.training.train import Run, TrainingError, train
 from sketches.errors import SketchError
+from sketches.folder import read_folder
 from sketches.protocol import split
 from sketches.selection import add_selection, selected
 
@@ -100,6 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
         help="a file or a shipped name; of several, their mean",
     )
     _add_balance(fitting, required=True)
+    fitting.add_argument("--things", type=Path, metavar="DIR", help="things without a class, to fit on beside the classes")
     fitting.add_argument("--out", type=Path, required=True, metavar="FILE")
     fitting.add_argument("--data", type=Path, required=True, metavar="DIR", help="the drawings it was trained on")
     add_selection(fitting)
@@ -159,7 +161,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         device=args.device,
         precision=_precision(args.precision, args.device),
         workers=args.workers,
-        init=_init(args.init),
+        init=_init(args.init, args.net),
         teachers=tuple(find_checkpoint(teacher) for teacher in args.teachers),
         things=args.things,
     )
@@ -167,9 +169,9 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     return {"checkpoint": str(args.out), **{k: v for k, v in config.training.items() if k not in ("recipe", "history")}}
 
 
-def _init(asked: str | None) -> Path | None:
+def _init(asked: str | None, net: str) -> Path | None:
     if asked == "imagenet":
-        return imagenet_weights()
+        return imagenet_weights(net)
     return find_checkpoint(asked) if asked else None
 
 
@@ -227,7 +229,9 @@ def _layer(members: list[Encoder], args: argparse.Namespace) -> Layer:
 def _fit(args: argparse.Namespace) -> dict[str, Any]:
     drawings = selected(args, "train")
     balance = Balance(args.share, args.scale, args.handedness or 0.0)
-    config = fit_checkpoints([find_checkpoint(name) for name in args.checkpoint], balance, drawings, args.out, args.device)
+    things = read_folder(args.things) if args.things else None
+    paths = [find_checkpoint(name) for name in args.checkpoint]
+    config = fit_checkpoints(paths, balance, drawings, args.out, args.device, things)
     return {"checkpoint": str(args.out), **config.training["fitted"]}
 
 

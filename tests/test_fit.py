@@ -18,6 +18,7 @@ from nets.training.fit import fit
 from nets.training.recipe import Balance
 from sketches.doodles import write_doodles
 from sketches.folder import read_folder
+from sketches.protocol import split
 from sketches.raster import REPORT_RASTER, RasterSpec, rasterise
 from sketches.sketch_set import SketchSet
 
@@ -92,6 +93,27 @@ def test_a_fitted_net_finds_more_of_a_class(doodles: SketchSet) -> None:
     before = mean_ap()
     fit(net, Balance(0.0, 10.0), doodles, RasterSpec(), "cpu")
     assert mean_ap() > before + 0.02  # about 0.03 when this was written
+
+
+def test_how_things_without_a_class_differ_is_fitted_too(data: Path, trained: Path, tmp_path: Path) -> None:
+    """Four things stand in for icons and symbols: drawings of one come together, and the classes' mean stays the origin."""
+    things = tmp_path / "things"
+    write_doodles(things, ["house", "tree", "fish", "moon"], per_class=4)
+    out = {name: tmp_path / f"{name}.safetensors" for name in ("without", "with")}
+    common = ["fit", "--checkpoint", str(trained), "--share", "0", "--scale", "10", "--data", str(data), "--device", "cpu"]
+    assert main([*common, "--out", str(out["without"])]) == 0
+    assert main([*common, "--out", str(out["with"]), "--things", str(things)]) == 0
+    assert load_checkpoint(out["with"]).config.training["fitted"]["things"] == 4
+    drawn, others = split(read_folder(data), 10)[0], read_folder(things)
+
+    def spread(name: str) -> float:
+        """Of drawings of one thing, relative to that of all things."""
+        embeddings = Encoder(out[name]).encode(others)[0]
+        within = [embeddings[others.labels == n] - embeddings[others.labels == n].mean(axis=0) for n in range(4)]
+        return float(np.concatenate(within).var(axis=0).sum() / embeddings.var(axis=0).sum())
+
+    assert spread("with") < spread("without")
+    assert np.linalg.norm(Encoder(out["with"]).encode(drawn)[0].mean(axis=0)) < 0.2
 
 
 @pytest.mark.parametrize(

@@ -137,13 +137,18 @@ def test_a_depthwise_gradient_is_the_one_torch_finds(kernel: int, stride: int, s
         torch.testing.assert_close(mine, others)
 
 
-def test_efficientnet_is_the_one_that_others_wrote_with_its_weights() -> None:
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("efficientnet", "efficientnet-lite0"), ("efficientnet-lite1",) * 2, ("efficientnet-lite2",) * 2],
+)
+def test_efficientnet_is_the_one_that_others_wrote_with_its_weights(name: str, published: str) -> None:
     """At 65x65 every stride meets an odd side, where our padding and TensorFlow's, which they follow, are the same."""
-    blocks, settings = get_model_params("efficientnet-lite0", {"image_size": 65})
+    blocks, settings = get_model_params(published, {"image_size": 65})
     theirs = Theirs(blocks, settings).eval()
-    theirs.load_state_dict(torch.load(imagenet_weights(), weights_only=True))
-    ours = EfficientNet(5).eval()
-    start_from_imagenet(ours, imagenet_weights())
+    theirs.load_state_dict(torch.load(imagenet_weights(name), weights_only=True))
+    ours = NETS[name](5).eval()
+    assert isinstance(ours, EfficientNet)
+    start_from_imagenet(ours, imagenet_weights(name))
     x = torch.rand(2, 1, 65, 65)
     with torch.inference_mode():
         maps = ours.stem(x)
@@ -153,8 +158,10 @@ def test_efficientnet_is_the_one_that_others_wrote_with_its_weights() -> None:
 
 
 def test_imagenets_weights_fit_no_other_net() -> None:
-    with pytest.raises(ImageNetError, match="--net efficientnet alone"):
-        start_from_imagenet(TrazoNet(5), imagenet_weights())
+    with pytest.raises(ImageNetError, match="but for --net efficientnet,"):
+        imagenet_weights("trazonet")
+    with pytest.raises(ImageNetError, match="of another net"):
+        start_from_imagenet(build_net("efficientnet-lite1", 5, 64), imagenet_weights("efficientnet"))
 
 
 def test_the_mean_image_is_subtracted() -> None:

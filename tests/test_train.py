@@ -93,7 +93,7 @@ def test_efficientnet_starts_from_imagenet_and_is_fitted_in_the_end(
     assert (logits.argmax(axis=1) == drawings.class_indices(encoder.config.classes)).mean() > 0.7
     assert np.linalg.norm(embeddings.mean(axis=0)) < 0.2  # around what was the mean of the training drawings
     assert main(command(data, tmp_path / "trazonet.x.safetensors", "--init", "imagenet")) == 2
-    assert "efficientnet alone" in capsys.readouterr().err
+    assert "but for --net efficientnet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("net", ["sknet", "skresnet"])

@@ -25,7 +25,7 @@ from nets.training.batches import TrainingRasters, epoch_batches
 from nets.training.curves import draw_curves
 from nets.training.epoch import epoch_rows
 from nets.training.fit import fit
-from nets.training.imagenet import FILE, start_from_imagenet
+from nets.training.imagenet import is_from_imagenet, start_from_imagenet
 from nets.training.learner import Learner
 from nets.training.raster_cache import cached_rasters
 from nets.training.recipe import Recipe, initialise_as_report
@@ -120,7 +120,7 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
 
     metrics = {"validation_accuracy": progress.best_accuracy} if validation else {}
     config = CheckpointConfig(run.net, sketches.classes, recipe.raster, _record(run, training, things, progress), metrics)
-    write_net(out, config, _finished(run, training, progress.best_weights), training)
+    write_net(out, config, _finished(run, training, things, progress.best_weights), training)
     draw_curves(progress.history, run.work / f"{out.stem}.curves.png")
     state.path.unlink(missing_ok=True)
     return config
@@ -178,20 +178,20 @@ def _fresh_net(run: Run, training: SketchSet) -> nn.Module:
             raise TrainingError(f"{run.net} has no mean image to subtract: train it with --recipe best")
         mean = np.mean(cached_rasters(training, recipe.raster, run.work), axis=0, dtype=np.float64) / 255  # (size, size)
         mean_image.copy_(torch.from_numpy(mean))
-    if run.init and run.init.name == FILE.name:
+    if run.init and is_from_imagenet(run.init):
         start_from_imagenet(net, run.init)
     elif run.init:
         start_from(net, training.classes, run.init)
     return net
 
 
-def _finished(run: Run, training: SketchSet, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _finished(run: Run, training: SketchSet, things: SketchSet | None, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The trained weights, with what our own nets fit on plain drawings when training is over."""
     net = build_net(run.net, len(training.classes), run.recipe.raster.size)
     net.load_state_dict(weights)
     if not isinstance(net, PosteriorNet):
         return weights
-    fit(net, run.recipe.balance, training, run.recipe.raster, run.device)
+    fit(net, run.recipe.balance, training, run.recipe.raster, run.device, things)
     return net.cpu().state_dict()
 
 
