@@ -10,6 +10,7 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -20,8 +21,8 @@ from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 from sketches.errors import SketchError
+from sketches.mask import Mask
 from sketches.ndjson import write_ndjson
-from sketches.picture import Grey, read_picture
 from sketches.protocol import QUICKDRAW_CLASSES
 from sketches.sketch import Sketch, Strokes, check_strokes
 from sketches.trace import trace
@@ -113,39 +114,42 @@ def _characters(fonts: Sequence[Path]) -> Iterator[tuple[str, int, list[Path]]]:
             yield f"U+{code:04X}", code, [paths[n] for n in rng.permutation(len(paths))[:HANDS]]
 
 
-def _rendered(paths: Iterable[Path]) -> Iterator[tuple[str, Grey]]:
+def _rendered(paths: Iterable[Path]) -> Iterator[tuple[str, Mask]]:
     for path in paths:
         svg = path.read_text("utf-8")
         try:
-            yield svg, read_picture(bytes(resvg_py.svg_to_bytes(svg_string=svg, width=SIDE, background="white")))
-        except (ValueError, SketchError) as error:
+            picture = resvg_py.svg_to_bytes(svg_string=svg, width=SIDE, background="white")
+        except ValueError as error:
             log.warning("%s: %s (skipped)", path, error)
+        else:
+            yield svg, _ink(Image.open(BytesIO(bytes(picture))).convert("L"))
 
 
-def _printed(character: str, fonts: Iterable[Path]) -> Iterator[tuple[str, Grey]]:
+def _printed(character: str, fonts: Iterable[Path]) -> Iterator[tuple[str, Mask]]:
     for path in fonts:
         font = ImageFont.truetype(path, SIDE * 3 // 4, layout_engine=ImageFont.Layout.BASIC)
         page = Image.new("L", (SIDE * 3, SIDE * 3), 255)
         ImageDraw.Draw(page).text((SIDE * 3 // 2, SIDE * 3 // 2), character, 0, font, "mm")
-        left, top, right, bottom = page.point(lambda value: 255 - value).getbbox() or (0, 0, 0, 0)
-        if right > left:
-            yield f"{path.name} {character}", np.asarray(page.crop((left - 20, top - 20, right + 20, bottom + 20)))
+        yield f"{path.name} {character}", _ink(page)
 
 
-def _drawings(thing: str, pictures: Iterable[tuple[str, Grey]]) -> Iterator[Sketch]:
+def _ink(page: Image.Image) -> Mask:
+    return np.where(np.asarray(page) < 128, 255, 0).astype(np.uint8)
+
+
+def _drawings(thing: str, pictures: Iterable[tuple[str, Mask]]) -> Iterator[Sketch]:
     """Two drawings of every picture: the middle of its lines, and their outlines (of every second picture)."""
-    for number, (source, picture) in enumerate(pictures):
+    for number, (source, ink) in enumerate(pictures):
         for way in (trace, _outlines) if number % 2 == 0 else (trace,):
             digest = hashlib.sha256(f"{thing}\n{source}\n{way.__name__}".encode()).digest()
             try:
-                strokes = check_strokes(way(picture))
+                strokes = check_strokes(way(ink))
             except SketchError:
                 continue  # a space, or a dot
             yield Sketch(int.from_bytes(digest[:8], "big"), thing, strokes)
 
 
-def _outlines(picture: Grey) -> Strokes:
-    _, ink = cv2.threshold(picture, 127, 255, cv2.THRESH_BINARY_INV)
+def _outlines(ink: Mask) -> Strokes:
     contours, _ = cv2.findContours(np.pad(ink, 1), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     rings = [cv2.approxPolyDP(ring, TOLERANCE, True)[:, 0].astype(np.float32) for ring in contours if len(ring) > 8]
     return tuple(np.concatenate((ring, ring[:1])) for ring in rings)
