@@ -167,7 +167,7 @@ BAD_FILES = {
     "cut png": saved(GREY, "PNG")[:60],
     "one-bit bomb": bomb(13_000, 13_000),
     "blank": saved(GREY.point(lambda _: 255), "PNG"),
-    "tiff": saved(GREY, "TIFF"),
+    "ppm": saved(GREY, "PPM"),
     "svg with entities": BOMB,
     "svg with external entities": OUTSIDE,
     "svg of nothing": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
