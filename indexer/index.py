@@ -175,6 +175,7 @@ class Nearest:
 
     def _looked_at(self, total: int) -> float:
         """How many codes a search looks at, of a filter that lets `total` views through."""
+        assert self._index is not None
         views = len(self._embeddings)
         return min(views, views * self._probed(total) / _inverted_file(self._index).nlist)
 
