@@ -1,14 +1,17 @@
 """The first gallery of a new installation: what `make serve` needs before it can serve."""
 
 import logging
+import time
 from pathlib import Path
+
+import numpy as np
 
 from indexer.build import build
 from indexer.pointer import CURRENT
 from indexer.snapshot import Manifest
 from nets.checkpoint import find_checkpoint
 from nets.encoder import Encoder
-from sketches.doodles import write_doodles
+from sketches.doodles import DOODLES, doodle, write_doodles
 from sketches.fetch import FetchError, fetch
 from sketches.folder import read_folder
 from sketches.protocol import QUICKDRAW_CLASSES
@@ -16,12 +19,13 @@ from sketches.protocol import QUICKDRAW_CLASSES
 log = logging.getLogger(__name__)
 
 PER_CLASS = 60  # 20,700 drawings of 345 classes: a good demo, downloaded and built within a minute or two
+DOODLES_PER_CLASS = 30  # more are the more of the same: they are drawn by rules
 
 
 def first_gallery(gallery: Path, checkpoint: str, data: Path | None, source: str) -> Manifest | None:
     """Leave a gallery as it is if there is one (None), else build one: of `data`, of Quick, Draw!, or of doodles.
 
-    One line of log says which. What is downloaded or drawn stays in the folder `GALLERY-data`.
+    Lines of log say which, what happens next and how long it takes. What is downloaded or drawn stays in `GALLERY-data`.
     """
     if (gallery / CURRENT).is_file():
         log.info("Serving the gallery in %s.", gallery)
@@ -31,12 +35,30 @@ def first_gallery(gallery: Path, checkpoint: str, data: Path | None, source: str
         log.info("Building a gallery of the drawings in %s.", data)
         return build(gallery, read_folder(data, per_class=PER_CLASS), encoder, {"folder": data.name, "per_class": PER_CLASS})
     work = gallery.with_name(gallery.name + "-data")
+    log.info("Looking for Quick, Draw! at %s.", source)
     try:
         fetch(QUICKDRAW_CLASSES, PER_CLASS, work / "quickdraw", source)
     except FetchError as error:
         log.debug("%s", error)
-        log.info("Quick, Draw! cannot be reached: building a gallery of the built-in doodles, a demo without real drawings.")
-        write_doodles(work / "doodles")
+        log.info(
+            "Quick, Draw! cannot be reached: building a gallery of the built-in doodles, a demo without real drawings; "
+            "embedding them takes about %d seconds.",
+            _seconds(encoder, len(DOODLES) * DOODLES_PER_CLASS),
+        )
+        write_doodles(work / "doodles", per_class=DOODLES_PER_CLASS)
         return build(gallery, read_folder(work / "doodles"), encoder, {"doodles": True})
-    log.info("Building a gallery of Quick, Draw!, %d drawings of each of 345 classes.", PER_CLASS)
+    log.info(
+        "Building a gallery of Quick, Draw!, %d drawings of each of %d classes; embedding them takes about %d seconds.",
+        PER_CLASS,
+        len(QUICKDRAW_CLASSES),
+        _seconds(encoder, len(QUICKDRAW_CLASSES) * PER_CLASS),
+    )
     return build(gallery, read_folder(work / "quickdraw"), encoder, {"quickdraw": source, "per_class": PER_CLASS})
+
+
+def _seconds(encoder: Encoder, drawings: int) -> int:
+    """About how long this machine takes to embed so many drawings, going by a few."""
+    few = np.stack([encoder.raster(doodle("cat", 0).strokes)] * 64)
+    started = time.monotonic()
+    encoder.embed(few)
+    return max(1, round((time.monotonic() - started) / len(few) * drawings))
