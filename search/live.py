@@ -4,8 +4,8 @@ import ctypes
 import logging
 import secrets
 import threading
-import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from indexer.errors import GalleryError
@@ -19,19 +19,19 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Status:
-    """What is served, and whether it is all there is.
+    """How it stands with a live gallery.
 
-    changes  not yet folded into a snapshot
-    loaded   when the snapshot was taken, in seconds since 1970
-    stale    a newer snapshot or change cannot be served; `problem` says why, `since` when it began
+    snapshot       the one that is served
+    stale          whether this is less than what the disk has, for something cannot be opened
+    failing_since  when that began, and `why`
+    unfolded       changes that stand beside the snapshot
     """
 
     snapshot: str
-    changes: int
-    loaded: float
     stale: bool
-    problem: str | None
-    since: float | None
+    failing_since: datetime | None
+    why: str
+    unfolded: int
 
 
 POLL = 0.25  # seconds between two looks at the pointer and the journal
@@ -48,8 +48,7 @@ class LiveGallery:
         self._loading = threading.Lock()
         self._closed = threading.Event()
         self._complaint = ""
-        self._complaining_since: float | None = None
-        self._loaded = time.time()
+        self._failing_since: datetime | None = None
         self._watcher = threading.Thread(target=self._watch, name="gallery-watcher", daemon=True)
         self._watcher.start()
 
@@ -59,9 +58,9 @@ class LiveGallery:
 
     @property
     def status(self) -> Status:
-        engine, problem = self._engine, self._complaint or None
-        changes = engine.journal.seq - engine.snapshot.manifest.journal_seq
-        return Status(engine.snapshot.name, changes, self._loaded, problem is not None, problem, self._complaining_since)
+        engine, since = self._engine, self._failing_since
+        unfolded = engine.journal.seq - engine.snapshot.manifest.journal_seq
+        return Status(engine.snapshot.name, since is not None, since, self._complaint, unfolded)
 
     def add(self, label: str, strokes: Strokes, key: int | None = None) -> Sketch:
         """Add a drawing, searchable and on the disk once this returns; under a new id unless one is given.
@@ -96,7 +95,6 @@ class LiveGallery:
                 with self._writing:
                     engine.catch_up()  # with what was added to the old one while this one was loaded
                     self._engine = engine
-                    self._loaded = time.time()
                 log.info("now serving %s (%s)", engine.snapshot.name, engine.snapshot.manifest.checkpoint)
             return self._engine.snapshot.name
 
@@ -114,9 +112,9 @@ class LiveGallery:
                 self.reload()
                 with self._writing:
                     self._engine.catch_up()
-                self._complaint, self._complaining_since = "", None
+                self._complaint, self._failing_since = "", None
             except (GalleryError, OSError) as error:
-                self._complaining_since = self._complaining_since or time.time()
+                self._failing_since = self._failing_since or datetime.now(UTC)
                 if str(error) != self._complaint:  # once, not four times a second
                     self._complaint = str(error)
                     log.error("still serving %s: %s", self._engine.snapshot.name, error)

@@ -21,11 +21,11 @@ def add_operating_routes(trazo: Application) -> None:
             status="stale" if status.stale else "ready",
             snapshot=engine.snapshot.name,
             sketches=len(engine),
-            changes=status.changes,
-            problem=status.problem,
-            since=status.since,
+            changes=status.unfolded,
+            problem=status.why or None,
+            since=status.failing_since,
         )
-        return jsonify(answer.model_dump())
+        return jsonify(answer.model_dump(mode="json"))
 
     @app.get("/metrics")
     def metrics() -> Response:

@@ -2,6 +2,7 @@
 
 from base64 import b64decode
 from binascii import Error as BadBase64
+from datetime import datetime
 from io import BytesIO
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
@@ -206,7 +207,7 @@ class ReadyAnswer(BaseModel):
     sketches: int
     changes: int
     problem: str | None = None
-    since: float | None = None
+    since: datetime | None = None
 
 
 class ExplainAnswer(BaseModel):

@@ -78,6 +78,7 @@ class _Standing(Collector):
 
     def __init__(self, live: LiveGallery, lanes: tuple[Lane, ...], reader: Reader) -> None:
         self._live, self._lanes, self._reader = live, lanes, reader
+        self._taken = live.engine.snapshot.name, time.time()
 
     def collect(self) -> Iterator[GaugeMetricFamily | InfoMetricFamily]:
         waiting = GaugeMetricFamily("trazo_queue_waiting", "Requests that wait.", labels=["lane"])
@@ -89,9 +90,11 @@ class _Standing(Collector):
         yield _gauge("trazo_reader_killed", "Files whose reading was ended for time, memory or a crash.", self._reader.killed)
         engine, status = self._live.engine, self._live.status
         yield _gauge("trazo_gallery_sketches", "Sketches that can be found.", len(engine))
-        yield _gauge("trazo_gallery_changes", "Changes since the snapshot was built, not yet folded into one.", status.changes)
+        yield _gauge("trazo_gallery_changes", "Changes since the snapshot was built, not yet folded into one.", status.unfolded)
         yield _gauge("trazo_gallery_stale", "1 where a newer snapshot or change cannot be served.", int(status.stale))
-        yield _gauge("trazo_gallery_reload_timestamp_seconds", "When the snapshot served was taken.", status.loaded)
+        if self._taken[0] != status.snapshot:
+            self._taken = status.snapshot, time.time()
+        yield _gauge("trazo_gallery_reload_timestamp_seconds", "When the snapshot served was first seen.", self._taken[1])
         manifest = engine.snapshot.manifest
         facts = {"snapshot": engine.snapshot.name, "checkpoint": manifest.checkpoint}
         yield InfoMetricFamily("trazo_gallery", "What is served.", facts)
