@@ -266,11 +266,24 @@ class ClassAnswer(BaseModel):
     sketches: int
 
 
+class ExampleAnswer(BaseModel):
+    """A sketch to start from."""
+
+    id: str
+    label: str
+
+
 class ClassesAnswer(BaseModel):
-    """All classes of the gallery. `doodles`: it holds only the built-in ones, a demo without real drawings."""
+    """All classes of the gallery, and a few sketches to start from.
+
+    `far`: hits beyond this distance have little in common with a query; only one pair of sketches in a hundred is nearer.
+    `doodles`: the gallery holds only the built-in ones, a demo without real drawings.
+    """
 
     snapshot: str
     doodles: bool = False
+    far: float | None = None
+    examples: list[ExampleAnswer] = []
     classes: list[ClassAnswer]
 
 
