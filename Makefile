@@ -30,11 +30,12 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/installed: requirements.txt requirements-serve.txt | .venv/bin/python
-	@echo "Installing what Trazo runs on; the first time this takes a minute or two."
-	$(BIN)/pip install --quiet --requirement requirements.txt
+.venv/installed: requirements-serve.txt | .venv/bin/python
+	@echo "Installing what serving needs; the first time this takes about half a minute."
+	$(BIN)/pip install --quiet --requirement requirements-serve.txt
 	touch $@
 
-.venv/installed-dev: requirements-dev.txt .venv/installed
-	$(BIN)/pip install --quiet --requirement requirements-dev.txt
+.venv/installed-dev: requirements-dev.txt requirements.txt .venv/installed
+	@echo "Installing what training, evaluation and the tests need; the first time this takes a few minutes."
+	$(BIN)/pip install --quiet --requirement requirements.txt --requirement requirements-dev.txt
 	touch $@

@@ -4,8 +4,6 @@ import logging
 import os
 import sys
 
-import torch
-
 from indexer.errors import GalleryError
 from search.live import LiveGallery
 from web.application import Application
@@ -30,8 +28,6 @@ def create_app(live: LiveGallery, settings: Settings) -> Application:
 
 def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    # Requests run side by side; more threads within each would only wait for one another.
-    torch.set_num_threads(1)
     try:
         settings = Settings.parse(arguments, os.environ)
         listening = listen(settings.host, settings.port)  # whoever asks early waits until the gallery is open

@@ -18,11 +18,11 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from indexer.build import build
@@ -49,11 +49,11 @@ def main() -> None:
     parser.add_argument("--drawings", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="trazo-crash-"))
     gallery, other = folder / "gallery", folder / "default.other.safetensors"
-    config, weights = load_checkpoint(find_checkpoint())
-    save_checkpoint(other, config, weights | {"posterior_scale": torch.tensor(32.0)})
+    checkpoint = load_checkpoint(find_checkpoint())
+    sharper = {**checkpoint.weights, "posterior_scale": np.array(32.0, np.float32)}
+    save_checkpoint(other, replace(checkpoint, weights=sharper))
     names = sorted(DOODLES)
     drawings = [doodle(names[n % len(names)], n // len(names)) for n in range(args.drawings)]
     build(gallery, SketchSet.of(drawings), Encoder(find_checkpoint()), {"doodles": True})
@@ -111,7 +111,6 @@ def check(gallery: Path, held: set[int], under_way: set[int]) -> set[int]:
 
 def serve(pipe: Connection, gallery: Path, checkpoints: list[Path], seed: int) -> None:
     """Four threads that add to a live gallery without end, as requests to a server do."""
-    torch.set_num_threads(1)
     live, lock, names = LiveGallery(gallery), threading.Lock(), sorted(DOODLES)
     pipe.send("ready")
 
@@ -134,7 +133,6 @@ def serve(pipe: Connection, gallery: Path, checkpoints: list[Path], seed: int) -
 
 def operate(pipe: Connection, gallery: Path, checkpoints: list[Path], seed: int) -> None:
     """Change the gallery without end, saying what is tried and what is done."""
-    torch.set_num_threads(1)
     random.seed(seed)
     pipe.send("ready")
     names = sorted(DOODLES)

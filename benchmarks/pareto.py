@@ -10,7 +10,7 @@ import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
+import onnxruntime
 from matplotlib.figure import Figure
 
 from evaluation.latency import embedding_ms
@@ -47,7 +47,7 @@ def main() -> None:
     )
     args = parser.parse_args()
     drawings = PROTOCOLS[args.protocol].test(args.data)
-    encoders = [Encoder(find_checkpoint(name), device="cpu") for name in args.checkpoints]
+    encoders = [Encoder(find_checkpoint(name)) for name in args.checkpoints]
     points = []
     for encoder, ms in zip(encoders, embedding_ms(encoders, drawings), strict=True):
         measured = leave_one_out(encoder.encode(drawings)[0], drawings.labels, drawings.ids, drawings.classes)
@@ -55,7 +55,7 @@ def main() -> None:
         print(points[-1])
     points += [Point(name, float(ms), float(measured)) for name, ms, measured in args.also]
     draw(points, args.protocol, args.out)
-    versions = {"torch": torch.__version__, "python": platform.python_version()}
+    versions = {"onnxruntime": onnxruntime.__version__, "python": platform.python_version()}
     print(
         json.dumps(
             {

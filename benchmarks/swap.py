@@ -15,11 +15,11 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import requests
-import torch
 
 from indexer.pointer import SNAPSHOTS, history, publish
 from indexer.rebuild import Gate, rebuild
@@ -118,8 +118,9 @@ def two_snapshots(gallery: Path) -> tuple[str, str]:
     first = history(gallery)[0]
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "default.other.safetensors"
-        config, weights = load_checkpoint(gallery / SNAPSHOTS / first / CHECKPOINT)
-        save_checkpoint(other, config, weights | {"posterior_scale": torch.tensor(5.0)})
+        checkpoint = load_checkpoint(gallery / SNAPSHOTS / first / CHECKPOINT)
+        sharper = {**checkpoint.weights, "posterior_scale": np.array(5.0, np.float32)}
+        save_checkpoint(other, replace(checkpoint, weights=sharper))
         rebuild(gallery, Encoder(other), lambda *arrays: Gate(True, "", {}))
     return first, history(gallery)[0]
 

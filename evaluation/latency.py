@@ -14,7 +14,6 @@ import cv2
 import faiss
 import numpy as np
 import requests
-import torch
 from tqdm import tqdm
 
 from nets.encoder import Encoder
@@ -92,7 +91,7 @@ def over_http(gallery: Path, drawings: Sequence[Strokes]) -> list[Load]:
 
 
 def embedding_ms(encoders: Sequence[Encoder], sketches: SketchSet, drawings: int = 200) -> list[float]:
-    """Median milliseconds from strokes to embedding on one thread, of each encoder.
+    """Median milliseconds from strokes to the embedding of a query, on one thread, of each encoder.
 
     They take turns, so that whatever else the machine does slows all of them alike.
     """
@@ -103,7 +102,7 @@ def embedding_ms(encoders: Sequence[Encoder], sketches: SketchSet, drawings: int
             turn = []
             for encoder in encoders:
                 started = time.perf_counter()
-                encoder.embed(encoder.raster(sketches.strokes(row))[None])
+                encoder.embed(encoder.raster(sketches.strokes(row))[None], mirrored=False)
                 turn.append(1000 * (time.perf_counter() - started))
             spent.append(turn)
     return [round(float(ms), 2) for ms in np.median(spent[WARM_UP:], axis=0)]
@@ -132,14 +131,12 @@ def _closed_loop(ask: Callable[[int], bool], queries: int, clients: int) -> Load
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads(), faiss.omp_get_max_threads()
-    torch.set_num_threads(1)
+    before = faiss.omp_get_max_threads()  # the net answers one drawing on one thread anyway
     faiss.omp_set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before[0])
-        faiss.omp_set_num_threads(before[1])
+        faiss.omp_set_num_threads(before)
 
 
 @contextlib.contextmanager

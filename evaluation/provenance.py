@@ -12,7 +12,7 @@ from typing import Any
 import faiss
 import numpy as np
 import numpy.typing as npt
-import torch
+import onnxruntime
 
 
 def provenance(seed: int | None = None) -> dict[str, Any]:
@@ -22,10 +22,10 @@ def provenance(seed: int | None = None) -> dict[str, Any]:
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
             "python": platform.python_version(),
-            **{module.__name__: module.__version__ for module in (torch, faiss, np)},
+            **{module.__name__: module.__version__ for module in (onnxruntime, faiss, np)},
         },
         "machine": f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores",
-        "threads": {"torch": torch.get_num_threads(), "faiss": faiss.omp_get_max_threads()},
+        "threads": {"faiss": faiss.omp_get_max_threads()},
         "load": [round(load, 2) for load in os.getloadavg()],
         "seed": seed,
     }

@@ -13,7 +13,6 @@ from tqdm import tqdm
 from evaluation.leave_one_out import LeaveOneOut, sampled_rows
 from evaluation.ranking import rank_relevant
 from evaluation.subject import Drawn, Subject
-from nets.encoder import BATCH
 from sketches.raster import Raster, RasterSpec, rasterise
 from sketches.sketch import Strokes
 
@@ -116,11 +115,8 @@ def robustness(subject: Subject, drawn: Drawn, queries: int, seed: int = 0) -> d
 
 def _measure(subject: Subject, drawn: Drawn, rows: npt.NDArray[np.int64], study: Study, level: float, seed: int) -> Point:
     rng, spec = np.random.default_rng(seed), drawn.encoder.config.raster
-    parts = []
-    for start in range(0, len(rows), BATCH):
-        batch = [study.degrade(drawn.sketches.strokes(row), spec, level, rng) for row in rows[start : start + BATCH].tolist()]
-        parts.append(drawn.encoder.exits(np.stack(batch)))
-    embeddings, logits = (np.concatenate(column) for column in zip(*parts, strict=True))
+    rasters = [study.degrade(drawn.sketches.strokes(row), spec, level, rng) for row in rows.tolist()]
+    embeddings, logits = drawn.encoder.exits(np.stack(rasters))
     ranking = rank_relevant(subject.embeddings, subject.labels, subject.ids, rows, embeddings)
     result = LeaveOneOut(ranking, subject.labels[rows], subject.classes)
     targets = drawn.targets[rows]

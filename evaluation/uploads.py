@@ -16,7 +16,6 @@ from evaluation.paired import Difference, paired_difference
 from evaluation.pictures import SHEETS, Sheet, as_picture, described
 from evaluation.ranking import rank_relevant
 from evaluation.subject import Drawn, Subject
-from nets.encoder import BATCH
 from sketches.errors import SketchError
 from sketches.raster import Raster, RasterSpec, rasterise
 from sketches.sketch import Strokes
@@ -48,7 +47,7 @@ def uploads(
     as_strokes = _average_precisions(subject, drawn, rows, [rasterise(each, drawn.encoder.config.raster) for each in strokes])
     tried = [(kind, sheet) for kind in kinds or SHEETS for sheet in SHEETS[kind]]
     found = []
-    # Processes, since following lines is Python; spawned, since torch's threads do not survive a fork.
+    # Processes, since following lines is Python; spawned, since FAISS's threads do not survive a fork.
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
         for kind, sheet in tqdm(tried, desc="uploads", unit="kind", disable=None):
             tasks = [(each, sheet, drawn.encoder.config.raster, seed + number) for number, each in enumerate(strokes)]
@@ -75,7 +74,7 @@ def _average_precisions(
     """AP (Q,) of the rasters asked for the drawings in `rows`; 0 where there is none."""
     blank = np.zeros((drawn.encoder.config.raster.size,) * 2, np.uint8)
     pixels = np.stack([blank if raster is None else raster for raster in rasters])
-    embeddings = np.concatenate([drawn.encoder.embed(pixels[start : start + BATCH]) for start in range(0, len(pixels), BATCH)])
+    embeddings = drawn.encoder.embed(pixels)
     ranking = rank_relevant(subject.embeddings, subject.labels, subject.ids, rows, embeddings)
     values = average_precision(ranking.ranks, ranking.starts)
     answered = np.array([raster is not None for raster in rasters])

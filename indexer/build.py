@@ -14,7 +14,7 @@ import faiss
 import h5py
 import numpy as np
 import numpy.typing as npt
-import torch
+import onnxruntime
 from filelock import FileLock, Timeout
 
 from indexer.errors import GalleryError, SnapshotError
@@ -105,7 +105,7 @@ def write_snapshot(
         index.add(embeddings)
         write_gallery(folder / GALLERY, sketches, embeddings)
         faiss.write_index(index, str(folder / INDEX))
-        shutil.copyfile(encoder.path, folder / CHECKPOINT)
+        encoder.save(folder / CHECKPOINT)
         manifest = Manifest(
             created=datetime.now(UTC).isoformat(timespec="milliseconds"),
             size=len(sketches),
@@ -116,7 +116,7 @@ def write_snapshot(
             factory=FACTORY,
             source=dict(source),
             build_seconds=round(time.monotonic() - started, 2),
-            versions={module.__name__: module.__version__ for module in (torch, faiss, h5py, np)},
+            versions={module.__name__: module.__version__ for module in (onnxruntime, faiss, h5py, np)},
             files={name: sha256_of(folder / name) for name in (GALLERY, INDEX, CHECKPOINT)},
             journal_seq=journal_seq,
             quality={"ann_recall@10": agreement(index, embeddings), **(quality or {})},

@@ -107,7 +107,7 @@ def open_snapshot(folder: Path) -> Snapshot:
         if not (len(sketches) == len(embeddings) == index.ntotal == manifest.size and index.d == EMBEDDING_DIM):
             raise SnapshotError(f"{folder}: gallery, index and manifest differ in size; build the gallery again")
         try:
-            encoder = Encoder(folder / CHECKPOINT, device="cpu", name=manifest.checkpoint)
+            encoder = Encoder(folder / CHECKPOINT, name=manifest.checkpoint)
         except CheckpointError as error:
             raise SnapshotError(f"{error}; rebuild the gallery with a checkpoint of this version") from error
         snapshot = Snapshot(folder.name, manifest, sketches, embeddings, index, encoder)

@@ -1,4 +1,4 @@
-"""`python -m nets train`, `python -m nets evaluate` and `python -m nets fit`."""
+"""`python -m nets`: train a net, evaluate its classifier, fit its embedding anew, export its graph."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from nets.architectures.export import add_graph
 from nets.architectures.registry import NETS
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
@@ -85,10 +86,13 @@ def main(arguments: list[str] | None = None) -> int:
     add_selection(fitting)
     fitting.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
 
+    exporting = commands.add_parser("export", help="put into checkpoints the graph that ONNX Runtime embeds with")
+    exporting.add_argument("checkpoints", nargs="+", type=Path, metavar="FILE", help="written before there were graphs")
+
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        result = {"train": _train, "evaluate": _evaluate, "fit": _fit}[args.command](args)
+        result = {"train": _train, "evaluate": _evaluate, "fit": _fit, "export": _export}[args.command](args)
     except (SketchError, CheckpointError, ValueError) as error:
         print(f"nets: {error}", file=sys.stderr)
         return 2
@@ -170,6 +174,12 @@ def _fit(args: argparse.Namespace) -> dict[str, Any]:
         [find_checkpoint(name) for name in args.checkpoint], args.share, args.scale, drawings, args.out, args.device
     )
     return {"checkpoint": str(args.out), **config.training["fitted"]}
+
+
+def _export(args: argparse.Namespace) -> dict[str, Any]:
+    for path in args.checkpoints:
+        add_graph(path)
+    return {"exported": [str(path) for path in args.checkpoints]}
 
 
 if __name__ == "__main__":

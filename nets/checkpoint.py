@@ -1,4 +1,4 @@
-"""A checkpoint: one safetensors file that holds the weights and, in its header, everything needed to use them.
+"""A checkpoint: one safetensors file that holds the weights and, beside them, everything needed to use them.
 
 Nothing is ever unpickled: a checkpoint from a stranger can be wrong, but it cannot run code.
 """
@@ -9,16 +9,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.numpy import save_file
 
 from sketches.raster import RasterSpec
 
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 DEFAULT = "efficientnet.qd345"
 FORMAT = 1
+GRAPH = "onnx"  # the graph's name among the tensors of the file
+
+Weights = Mapping[str, npt.NDArray[Any]]
 
 
 class CheckpointError(ValueError):
@@ -27,7 +30,7 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """All of a checkpoint but its weights.
+    """All of a checkpoint but its weights and graph.
 
     net       architecture, a name of the registry
     classes   class names, in the order of the logits
@@ -43,26 +46,39 @@ class CheckpointConfig:
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
-def save_checkpoint(path: Path, config: CheckpointConfig, weights: Mapping[str, Tensor]) -> None:
+@dataclass(frozen=True)
+class Checkpoint:
+    """weights  of the torch module by name, floats in float32
+    graph    what the net computes with them, as ONNX without any weights; None in a file of before there were graphs
+    """
+
+    config: CheckpointConfig
+    weights: Weights
+    graph: bytes | None = None
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint by atomic rename. Matrices are stored in float16, vectors (BatchNorm) stay float32."""
     stored = {
-        name: tensor.detach().cpu().to(torch.float16 if tensor.is_floating_point() and tensor.ndim > 1 else tensor.dtype)
-        for name, tensor in weights.items()
+        name: np.asarray(array, np.float16 if array.dtype == np.float32 and array.ndim > 1 else array.dtype, order="C")
+        for name, array in checkpoint.weights.items()
     }
-    header = {"trazo": json.dumps({"format": FORMAT, **asdict(config)})}
+    if checkpoint.graph is not None:
+        stored[GRAPH] = np.frombuffer(checkpoint.graph, np.uint8)
+    header = {"trazo": json.dumps({"format": FORMAT, **asdict(checkpoint.config)})}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")
-    save_file({name: tensor.contiguous() for name, tensor in stored.items()}, unfinished, metadata=header)
+    save_file(stored, unfinished, metadata=header)
     unfinished.chmod(0o644)  # safetensors makes it private; a checkpoint is there to be served and shared
     unfinished.replace(path)
 
 
-def load_checkpoint(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
-    """The config and the weights in float32. Raises CheckpointError."""
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Raises CheckpointError."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             header = (file.metadata() or {}).get("trazo")
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read as a checkpoint ({error}); train or copy it again") from error
     if header is None:
@@ -82,8 +98,12 @@ def load_checkpoint(path: Path) -> tuple[CheckpointConfig, dict[str, Tensor]]:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} has a damaged config ({error}); train or copy it again") from error
-    floats = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
-    return config, floats
+    graph = stored.pop(GRAPH, None)
+    weights = {
+        name: array.astype(np.float32 if np.issubdtype(array.dtype, np.floating) else array.dtype)
+        for name, array in stored.items()
+    }
+    return Checkpoint(config, weights, None if graph is None else graph.tobytes())
 
 
 def find_checkpoint(name: str = DEFAULT) -> Path:

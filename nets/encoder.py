@@ -1,87 +1,140 @@
 """Encoder = raster + net: the only way from strokes to an embedding, so that neither comes without the other."""
 
-from collections.abc import Iterable, Sequence
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import nn
 from tqdm import tqdm
 
-from nets.architectures.fold import fold_batch_norm
-from nets.architectures.registry import build_net
-from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, load_checkpoint
+from nets.checkpoint import (
+    Checkpoint,
+    CheckpointConfig,
+    CheckpointError,
+    checkpoint_name,
+    load_checkpoint,
+    save_checkpoint,
+)
 from nets.digest import sha256_of
 from nets.embedding import EMBEDDING_DIM, Embeddings
+from nets.runtime import Exits, Runtime
 from sketches.raster import Raster, rasterise
-from sketches.sketch import Stroke
+from sketches.sketch import Stroke, Strokes
 from sketches.sketch_set import SketchSet
 
-BATCH = 256
+BATCH = 256  # drawings that `embed_all` answers at a time
+PORTION = 8  # of these that a core embeds at a time: what a net makes of more does not stay in the core's cache
+
+log = logging.getLogger(__name__)
 
 
 class Encoder:
-    """A trained net with its raster and classes, in float32, ready to embed.
+    """A trained net with its raster and classes, in float32, ready to embed. It can be asked from many threads at once.
 
-    name, sha256   of the checkpoint file it came from
-    config         the checkpoint's: raster, classes, training record
+    name, sha256  of the checkpoint file it came from
+    config        the checkpoint's: raster, classes, training record
+    dimensions    how many of the embedding's 1024 are ever other than zero; they are the first
     """
 
-    def __init__(self, path: Path, device: str | None = None, name: str | None = None) -> None:
+    def __init__(self, path: Path, name: str | None = None) -> None:
         """Load a checkpoint file, called as the file is unless `name` says otherwise.
 
         Raises CheckpointError where it cannot be read, or where net and weights do not belong together.
         """
-        config, weights = load_checkpoint(path)
-        try:
-            net = build_net(config.net, len(config.classes), config.raster.size)
-            net.load_state_dict(weights)
-        except (ValueError, RuntimeError) as error:
-            raise CheckpointError(
-                f"{path}: the weights are not those of a {config.net}; fit it anew if it is an older one (python -m nets fit), "
-                f"or train it again ({error})"
-            ) from error
+        checkpoint = load_checkpoint(path)
         self.name = name or checkpoint_name(path)
         self.path = path
         self.sha256 = sha256_of(path)
-        self.config: CheckpointConfig = config
-        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        fold_batch_norm(net.eval())
-        self._net: nn.Module = net.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.config: CheckpointConfig = checkpoint.config
+        try:
+            self._exported = None if checkpoint.graph else _exported(path, checkpoint)
+            self._runtime = Runtime(checkpoint.graph or self._exported or b"", checkpoint.weights)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error}") from error
+        if (self._runtime.size, self._runtime.classes) != (self.config.raster.size, len(self.config.classes)):
+            raise CheckpointError(f"{path}: its net takes other rasters or knows other classes than it says; train it again")
+        self.dimensions = self._runtime.dimensions
 
     def raster(self, strokes: Sequence[Stroke]) -> Raster:
         """The strokes as this net sees them, (size, size)."""
         return rasterise(strokes, self.config.raster)
 
-    def exits(self, rasters: npt.NDArray[np.uint8]) -> tuple[Embeddings, npt.NDArray[np.float32]]:
-        """Embeddings (N, 1024) and logits (N, classes) of rasters (N, size, size) made by this encoder's spec."""
+    def exits(self, rasters: npt.NDArray[np.uint8], mirrored: bool = True) -> Exits:
+        """Embeddings (N, 1024) and logits (N, classes) of rasters (N, size, size) made by this encoder's spec; many are
+        spread over the cores.
+
+        Our own nets look at a drawing's mirror image too, unless `mirrored` is False: that takes half the time, and among
+        embeddings of both a query needs but one (docs/results.md).
+        """
         size = self.config.raster.size
         if rasters.dtype != np.uint8 or rasters.shape[1:] != (size, size):
             raise ValueError(f"rasters are {rasters.dtype} {rasters.shape}; {self.name} takes uint8 (N, {size}, {size})")
-        with torch.inference_mode():
-            pixels = torch.from_numpy(rasters).to(self.device).unsqueeze(1).float() / 255
-            exits = self._net(pixels.contiguous(memory_format=torch.channels_last))
-            return exits.embedding.cpu().numpy(), exits.logits.cpu().numpy()
 
-    def embed(self, rasters: npt.NDArray[np.uint8]) -> Embeddings:
+        both = mirrored and self._runtime.mirrored
+
+        def answer(part: npt.NDArray[np.uint8]) -> Exits:
+            return self._runtime.run(np.stack((part, part[:, :, ::-1])) if both else part[None])
+
+        return self._over_cores(answer, rasters)
+
+    def embed(self, rasters: npt.NDArray[np.uint8], mirrored: bool = True) -> Embeddings:
         """Embeddings (N, 1024) of rasters (N, size, size)."""
-        return self.exits(rasters)[0]
+        return self.exits(rasters, mirrored)[0]
 
-    def encode(self, sketches: SketchSet, progress: str = "embedding") -> tuple[Embeddings, npt.NDArray[np.float32]]:
-        """Embeddings (N, 1024) and logits (N, classes) of a whole set, in batches, under a progress bar."""
-        embeddings = np.empty((len(sketches), EMBEDDING_DIM), np.float32)
-        logits = np.empty((len(sketches), len(self.config.classes)), np.float32)
-        for rows in batches(len(sketches), progress):
-            rasters = np.stack([self.raster(sketches.strokes(row)) for row in rows])
-            embeddings[rows.start : rows.stop], logits[rows.start : rows.stop] = self.exits(rasters)
+    def embed_all(self, strokes: Iterable[Strokes], progress: str = "embedding", total: int | None = None) -> Iterator[Exits]:
+        """Embeddings and logits of any number of drawings, 256 at a time and in their order, under a progress bar."""
+        drawings = iter(strokes)
+        with tqdm(total=total, desc=progress, unit="drawing", disable=None) as bar:
+            while batch := list(islice(drawings, BATCH)):
+                yield self._over_cores(self._of_strokes, batch)
+                bar.update(len(batch))
+
+    def encode(self, sketches: SketchSet, progress: str = "embedding") -> Exits:
+        """Embeddings (N, 1024) and logits (N, classes) of a whole set."""
+        parts = list(self.embed_all((sketches.strokes(row) for row in range(len(sketches))), progress, len(sketches)))
+        return self._joined(parts)
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint with its graph, so that no torch is needed where it is loaded."""
+        if self._exported is None:
+            shutil.copyfile(self.path, path)
+        else:
+            checkpoint = load_checkpoint(self.path)
+            save_checkpoint(path, Checkpoint(checkpoint.config, checkpoint.weights, self._exported))
+
+    def _of_strokes(self, drawings: Sequence[Strokes]) -> Exits:
+        return self.exits(np.stack([self.raster(strokes) for strokes in drawings]))
+
+    def _over_cores(self, answer: Callable[[Any], Exits], questions: Any) -> Exits:
+        """The answers to a sequence or array of questions, in its order; a portion at a time, on all cores."""
+        parts = [questions[start : start + PORTION] for start in range(0, len(questions), PORTION)]
+        if len(parts) <= 1:
+            return self._joined([answer(part) for part in parts])
+        with ThreadPoolExecutor(min(len(parts), len(os.sched_getaffinity(0)))) as pool:
+            return self._joined(list(pool.map(answer, parts)))
+
+    def _joined(self, parts: Sequence[Exits]) -> Exits:
+        if len(parts) == 1:
+            return parts[0]
+        none = np.empty((0, EMBEDDING_DIM), np.float32), np.empty((0, len(self.config.classes)), np.float32)
+        embeddings, logits = (np.concatenate(column) for column in zip(none, *parts, strict=True))
         return embeddings, logits
 
 
-def batches(count: int, progress: str) -> Iterable[range]:
-    """The rows 0..count in batches, under a progress bar that counts drawings."""
-    with tqdm(total=count, desc=progress, unit="drawing", disable=None) as bar:
-        for start in range(0, count, BATCH):
-            rows = range(start, min(start + BATCH, count))
-            yield rows
-            bar.update(len(rows))
+def _exported(path: Path, checkpoint: Checkpoint) -> bytes:
+    """The graph of a checkpoint that was written before there were graphs. Raises CheckpointError."""
+    try:
+        from nets.architectures.export import exported
+    except ModuleNotFoundError as error:
+        raise CheckpointError(
+            f"it is an older checkpoint: to use it where torch is not, run `python -m nets export {path}` once where torch is "
+            "installed (pip install -r requirements.txt)"
+        ) from error
+    log.info("Exporting %s for ONNX Runtime; `python -m nets export` does so once for all.", path)
+    return exported(checkpoint)

@@ -5,12 +5,12 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
-import torch
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from indexer.build import build
@@ -67,7 +67,7 @@ def doodles() -> SketchSet:
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
     """The shipped default."""
-    return Encoder(find_checkpoint(), device="cpu")
+    return Encoder(find_checkpoint())
 
 
 @pytest.fixture(scope="session")
@@ -145,6 +145,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _variant(path: Path, **buffers: float) -> Path:
-    config, weights = load_checkpoint(find_checkpoint())
-    save_checkpoint(path, config, weights | {name: torch.tensor(value) for name, value in buffers.items()})
+    checkpoint = load_checkpoint(find_checkpoint())
+    changed = {name: np.array(value, np.float32) for name, value in buffers.items()}
+    save_checkpoint(path, replace(checkpoint, weights={**checkpoint.weights, **changed}))
     return path

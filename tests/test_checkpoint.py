@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.numpy import load_file, save_file
 
 from nets.architectures.registry import NETS, build_net
+from nets.architectures.weights import from_torch
 from nets.checkpoint import (
     DEFAULT,
     SHIPPED,
+    Checkpoint,
     CheckpointConfig,
     CheckpointError,
     find_checkpoint,
@@ -29,20 +31,21 @@ CONFIG = CheckpointConfig(
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     torch.manual_seed(0)
-    save_checkpoint(tmp_path / "trazonet.test.safetensors", CONFIG, build_net("trazonet", 3, 64).state_dict())
+    weights = from_torch(build_net("trazonet", 3, 64).state_dict())
+    save_checkpoint(tmp_path / "trazonet.test.safetensors", Checkpoint(CONFIG, weights))
     return tmp_path / "trazonet.test.safetensors"
 
 
 def test_a_checkpoint_carries_all_it_needs(path: Path) -> None:
-    config, weights = load_checkpoint(path)
-    assert config == CONFIG
-    assert all(tensor.dtype in (torch.float32, torch.int64) for tensor in weights.values())
+    checkpoint = load_checkpoint(path)
+    assert checkpoint.config == CONFIG
+    assert {array.dtype.name for array in checkpoint.weights.values()} == {"float32", "int64"}
 
 
 def test_matrices_are_stored_in_float16_and_batch_norm_is_not(path: Path) -> None:
     stored = load_file(path)
-    assert stored["stem.0.weight"].dtype == torch.float16
-    assert stored["stem.1.running_var"].dtype == torch.float32
+    assert stored["stem.0.weight"].dtype == np.float16
+    assert stored["stem.1.running_var"].dtype == np.float32
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -51,8 +54,8 @@ def test_every_net_embeds_the_same_after_a_round_trip(name: str, tmp_path: Path,
     net = build_net(name, 3, 64)
     for parameter in net.parameters():  # so that float16 changes nothing
         parameter.data = parameter.data.half().float()
-    save_checkpoint(tmp_path / "net.safetensors", replace(CONFIG, net=name), net.state_dict())
-    encoder = Encoder(tmp_path / "net.safetensors", device="cpu")
+    save_checkpoint(tmp_path / "net.safetensors", Checkpoint(replace(CONFIG, net=name), from_torch(net.state_dict())))
+    encoder = Encoder(tmp_path / "net.safetensors")
     rasters = np.stack([encoder.raster(doodles.strokes(row)) for row in range(6)])
     with torch.inference_mode():
         expected = net.eval()(torch.from_numpy(rasters).unsqueeze(1).float() / 255)
@@ -73,8 +76,8 @@ def test_a_batch_embeds_as_one_by_one(encoder: Encoder, doodles: SketchSet) -> N
 
 
 def test_weights_of_another_net_are_refused(path: Path, tmp_path: Path) -> None:
-    _, weights = load_checkpoint(path)
-    save_checkpoint(tmp_path / "mixed.safetensors", replace(CONFIG, net="sknet"), weights)
+    mixed = replace(load_checkpoint(path), config=replace(CONFIG, net="sknet"))
+    save_checkpoint(tmp_path / "mixed.safetensors", mixed)
     with pytest.raises(CheckpointError, match="not those of a sknet"):
         Encoder(tmp_path / "mixed.safetensors")
 

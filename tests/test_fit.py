@@ -11,7 +11,8 @@ import torch
 from evaluation.leave_one_out import leave_one_out
 from nets.__main__ import main
 from nets.architectures.registry import build_net
-from nets.checkpoint import CheckpointConfig, find_checkpoint, load_checkpoint, save_checkpoint
+from nets.architectures.weights import from_torch, to_torch
+from nets.checkpoint import Checkpoint, CheckpointConfig, find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from nets.training.fit import fit
 from sketches.doodles import write_doodles
@@ -35,7 +36,7 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("nets") / "efficientnet.x.safetensors"
     config = CheckpointConfig("efficientnet", CLASSES, RasterSpec(), {"recipe": {"validation_per_class": 10}, "seed": 3})
-    save_checkpoint(path, config, build_net("efficientnet", 5, 64).state_dict())
+    save_checkpoint(path, Checkpoint(config, from_torch(build_net("efficientnet", 5, 64).state_dict())))
     return path
 
 
@@ -45,39 +46,41 @@ def test_only_the_embedding_changes(data: Path, trained: Path, tmp_path: Path, c
     assert main(["fit", *options, "--out", str(out)]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["share"] == 0.25
 
-    (before, was), (after, weights) = load_checkpoint(trained), load_checkpoint(out)
-    assert {name for name in was if not torch.equal(was[name], weights[name])} == {
+    before, after = load_checkpoint(trained), load_checkpoint(out)
+    assert {name for name in before.weights if not np.array_equal(before.weights[name], after.weights[name])} == {
         *("mix.weight", "mix.bias", "posterior_share", "posterior_scale")
     }
-    assert before.classes == after.classes and after.training["seed"] == 3 and after.training["fitted"]["scale"] == 10
+    config = after.config
+    assert before.config.classes == config.classes and config.training["seed"] == 3 and config.training["fitted"]["scale"] == 10
 
-    embeddings, _ = Encoder(out, device="cpu").encode(read_folder(data))
+    embeddings, _ = Encoder(out).encode(read_folder(data))
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
     assert np.linalg.norm(embeddings.mean(axis=0)) < 0.2  # around the mean drawing
 
 
 def test_of_several_checkpoints_the_mean_is_fitted(data: Path, trained: Path, tmp_path: Path) -> None:
-    config, weights = load_checkpoint(trained)
+    start = load_checkpoint(trained)
+    weights = start.weights
     other, out = tmp_path / "other.safetensors", tmp_path / "mean.safetensors"
-    save_checkpoint(other, config, {n: t + 0.5 if n == "prototypes" else t for n, t in weights.items()})
+    save_checkpoint(other, replace(start, weights={**weights, "prototypes": weights["prototypes"] + np.float32(0.5)}))
     options = ("--share", "0.25", "--scale", "10", "--data", str(data), "--device", "cpu", "--out", str(out))
     assert main(["fit", "--checkpoint", str(trained), str(other), *options]) == 0
-    mean, made = load_checkpoint(out)
-    torch.testing.assert_close(made["prototypes"], weights["prototypes"] + 0.25, atol=2e-3, rtol=0)
-    torch.testing.assert_close(made["features.1.running_var"], weights["features.1.running_var"])
-    assert [one["checkpoint"] for one in mean.training["fitted"]["from"]] == ["efficientnet.x", "other"]
+    mean = load_checkpoint(out)
+    np.testing.assert_allclose(mean.weights["prototypes"], weights["prototypes"] + 0.25, atol=2e-3)
+    np.testing.assert_allclose(mean.weights["features.1.running_var"], weights["features.1.running_var"], rtol=1e-6)
+    assert [one["checkpoint"] for one in mean.config.training["fitted"]["from"]] == ["efficientnet.x", "other"]
 
     few = tmp_path / "few.safetensors"
-    save_checkpoint(few, replace(config, classes=CLASSES[:4]), build_net("efficientnet", 4, 64).state_dict())
+    config = replace(start.config, classes=CLASSES[:4])
+    save_checkpoint(few, Checkpoint(config, from_torch(build_net("efficientnet", 4, 64).state_dict())))
     assert main(["fit", "--checkpoint", str(few), str(trained), *options]) == 2
 
 
 def test_a_fitted_net_finds_more_of_a_class(doodles: SketchSet) -> None:
     torch.manual_seed(0)
     net = build_net("trazonet", len(doodles.classes), 64)
-    net.load_state_dict(
-        {n: t for n, t in load_checkpoint(find_checkpoint("trazonet.qd345"))[1].items() if n[:4] in ("stem", "bloc")}, False
-    )
+    shipped = to_torch(load_checkpoint(find_checkpoint("trazonet.qd345")).weights)
+    net.load_state_dict({n: t for n, t in shipped.items() if n[:4] in ("stem", "bloc")}, False)
 
     def mean_ap() -> float:
         rasters = torch.from_numpy(np.stack([rasterise(sketch.strokes, RasterSpec()) for sketch in doodles])).unsqueeze(1)
@@ -111,7 +114,8 @@ def test_drawings_of_other_classes_are_refused(
 
 def test_the_reports_nets_have_nothing_to_fit(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "sknet.x.safetensors"
-    save_checkpoint(path, CheckpointConfig("sknet", CLASSES, REPORT_RASTER), build_net("sknet", 5, 128).state_dict())
+    config = CheckpointConfig("sknet", CLASSES, REPORT_RASTER)
+    save_checkpoint(path, Checkpoint(config, from_torch(build_net("sknet", 5, 128).state_dict())))
     options = ("--share", "0.5", "--scale", "10", "--data", str(data), "--out", str(tmp_path / "y"))
     assert main(["fit", "--checkpoint", str(path), *options]) == 2
     assert "nothing of a sknet is fitted" in capsys.readouterr().err

@@ -8,7 +8,8 @@ import torch
 from scipy.special import softmax
 
 from nets.architectures.registry import build_net
-from nets.checkpoint import CheckpointConfig, CheckpointError, save_checkpoint
+from nets.architectures.weights import from_torch
+from nets.checkpoint import Checkpoint, CheckpointConfig, CheckpointError, save_checkpoint
 from nets.encoder import Encoder
 from nets.training.batches import Batch
 from nets.training.learner import Learner
@@ -20,9 +21,8 @@ from sketches.sketch_set import SketchSet
 
 def teacher(path: Path, classes: tuple[str, ...], seed: int) -> Path:
     torch.manual_seed(seed)
-    save_checkpoint(
-        path, CheckpointConfig("trazonet", classes, RasterSpec()), build_net("trazonet", len(classes), 64).state_dict()
-    )
+    weights = from_torch(build_net("trazonet", len(classes), 64).state_dict())
+    save_checkpoint(path, Checkpoint(CheckpointConfig("trazonet", classes, RasterSpec()), weights))
     return path
 
 

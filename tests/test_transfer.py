@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from nets.architectures.registry import build_net
-from nets.checkpoint import CheckpointConfig, find_checkpoint, save_checkpoint
+from nets.architectures.weights import from_torch
+from nets.checkpoint import Checkpoint, CheckpointConfig, find_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from nets.training.transfer import TransferError, start_from
 from sketches.raster import RasterSpec
@@ -18,7 +19,7 @@ SOME = ("sun", "cat", "something new", "star")
 
 @pytest.mark.parametrize("shipped", ["efficientnet.qd345", "trazonet.qd345"])
 def test_a_net_of_fewer_classes_begins_with_the_answers_of_the_checkpoint_among_them(doodles: SketchSet, shipped: str) -> None:
-    encoder = Encoder(find_checkpoint(shipped), device="cpu")
+    encoder = Encoder(find_checkpoint(shipped))
     net = build_net(encoder.config.net, len(SOME), encoder.config.raster.size)
     start_from(net, SOME, find_checkpoint(shipped))
     known = [0, 1, 3]
@@ -33,7 +34,8 @@ def test_a_net_of_fewer_classes_begins_with_the_answers_of_the_checkpoint_among_
 def test_the_reports_nets_take_the_rows_of_classes_they_know(tmp_path: Path) -> None:
     first = build_net("sknet", 3, 32)
     path = tmp_path / "sknet.first.safetensors"
-    save_checkpoint(path, CheckpointConfig("sknet", ("a", "b", "c"), RasterSpec(size=32), {}, {}), first.state_dict())
+    config = CheckpointConfig("sknet", ("a", "b", "c"), RasterSpec(size=32))
+    save_checkpoint(path, Checkpoint(config, from_torch(first.state_dict())))
     second = build_net("sknet", 2, 32)
     before = second.state_dict()["head.logits.weight"].clone()
     start_from(second, ("new", "b"), path)

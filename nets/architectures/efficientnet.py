@@ -73,8 +73,21 @@ class EfficientNet(PosteriorNet):
         where = one_but_last(maps)
         what = last(where)
         features = self.features(self.head(what).mean((2, 3)))
-        parts = F.adaptive_avg_pool2d(where.float(), GRID).flatten(1), what.float().mean((2, 3))
+        parts = _grid(where.float()).flatten(1), what.float().mean((2, 3))
         return Seen(F.normalize(features.float()), torch.cat([F.normalize(part) for part in parts], dim=1) / 2**0.5)
+
+
+def _grid(maps: Tensor) -> Tensor:
+    """Means (N, C, 3, 3) over the cells of a grid on maps (N, C, side, side).
+
+    It is what F.adaptive_avg_pool2d computes, which ONNX only knows for sides that are a multiple of 3.
+    """
+    side = int(maps.shape[-1])
+    if side == GRID:
+        return maps
+    cells = [range(cell * side // GRID, -(-(cell + 1) * side // GRID)) for cell in range(GRID)]
+    mean = maps.new_tensor([[(place in cell) / len(cell) for place in range(side)] for cell in cells])  # (3, side)
+    return mean @ maps @ mean.T
 
 
 def _pointwise(inputs: int, outputs: int) -> tuple[nn.Module, ...]:

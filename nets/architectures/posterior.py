@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nets.architectures.exits import Exits
+from nets.architectures.exits import Exits, Net
 from nets.embedding import EMBEDDING_DIM
 
 TRAINING_SCALE = 16.0  # logits are this times the cosine
@@ -30,12 +30,13 @@ class Seen(NamedTuple):
     looks: Tensor
 
 
-class PosteriorNet(nn.Module):
+class PosteriorNet(Net):
     """See a drawing, compare it with a prototype of each class, embed both. Subclasses say how to see.
 
     The buffers `posterior_share` and `posterior_scale` shape the embedding, not the logits, and travel with the weights.
     """
 
+    mirrored = True
     posterior_share: Tensor
     posterior_scale: Tensor
 
@@ -47,24 +48,43 @@ class PosteriorNet(nn.Module):
         self.register_buffer("posterior_share", torch.tensor(0.5))
         self.register_buffer("posterior_scale", torch.tensor(TRAINING_SCALE))
 
+    @property
+    def dimensions(self) -> int:
+        return self.mix.out_features
+
     def see(self, x: Tensor) -> Seen:
         """x (N, 1, size, size), 0..1."""
         raise NotImplementedError
 
+    def _cosines(self, features: Tensor) -> Tensor:
+        return features @ F.normalize(self.prototypes.float()).T
+
     def describe(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Descriptions (N, classes + L) and cosines with the prototypes (N, classes) of x (N, 1, size, size), 0..1."""
         if self.training:
-            features, looks = self.see(x)
-        else:  # a drawing and its mirror image are the same thing: both are asked, in one batch
-            features, looks = (sum(part.split(len(x))) / 2 for part in self.see(torch.cat((x, x.flip(3)))))
-            features = F.normalize(features)
-        cosines = features @ F.normalize(self.prototypes.float()).T
+            return self._compare(*self.see(x))
+        # A drawing and its mirror image are the same thing: both are asked, in one batch.
+        return self._described(torch.stack((x, x.flip(3))))
+
+    def answer(self, shown: Tensor) -> Exits:
+        return self._exits(*self._described(shown))
+
+    def forward(self, x: Tensor) -> Exits:
+        """x (N, 1, size, size), 0..1."""
+        return self._exits(*self.describe(x))
+
+    def _described(self, shown: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the mean of what is seen in each drawing: shown (S, N, 1, size, size)."""
+        sides, drawings = shown.shape[:2]
+        features, looks = (part.reshape(sides, drawings, -1).mean(0) for part in self.see(shown.flatten(0, 1)))
+        return self._compare(F.normalize(features), looks)
+
+    def _compare(self, features: Tensor, looks: Tensor) -> tuple[Tensor, Tensor]:
+        cosines = self._cosines(features)
         posterior = torch.softmax(self.posterior_scale * cosines, dim=1)
         share = self.posterior_share
         return torch.cat((torch.sqrt(share * posterior), torch.sqrt(1 - share) * looks), dim=1), cosines
 
-    def forward(self, x: Tensor) -> Exits:
-        """x (N, 1, size, size), 0..1."""
-        description, cosines = self.describe(x)
+    def _exits(self, description: Tensor, cosines: Tensor) -> Exits:
         embedding = F.normalize(self.mix(description).float())
         return Exits(F.pad(embedding, (0, EMBEDDING_DIM - embedding.shape[1])), TRAINING_SCALE * cosines)

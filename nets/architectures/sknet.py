@@ -6,7 +6,7 @@ Not the Selective Kernel network that timm calls sknet: "sk" is for sketch.
 import torch
 from torch import Tensor, nn
 
-from nets.architectures.exits import Exits
+from nets.architectures.exits import Exits, Net
 from nets.embedding import EMBEDDING_DIM
 
 
@@ -34,7 +34,7 @@ class ReportHead(nn.Module):
         return Exits(embedding, self.logits(embedding))
 
 
-class SkNet(nn.Module):
+class SkNet(Net):
     """64,64,pool · 128,128,pool · 128,128,pool · 256,256,pool · fc 1024 · fc classes.
 
     `size` is the raster's, a multiple of 16; the report's is 128. The buffer `mean_image` is subtracted

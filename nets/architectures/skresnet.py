@@ -6,7 +6,7 @@ Not the Selective Kernel ResNet that timm calls skresnet: "sk" is for sketch.
 import torch
 from torch import Tensor, nn
 
-from nets.architectures.exits import Exits
+from nets.architectures.exits import Exits, Net
 from nets.architectures.sknet import ReportHead, conv, pool
 
 
@@ -21,7 +21,7 @@ class Skip(nn.Module):
         return x + self.convs(x)
 
 
-class SkResNet(nn.Module):
+class SkResNet(Net):
     """64,64,pool, skip, skip · 128,pool, skip, skip · 256,pool, skip, skip · 256,pool · fc 1024 · fc classes.
 
     `size` and `mean_image` as in SkNet.

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nets.architectures.weights import to_torch
 from nets.checkpoint import CheckpointConfig, CheckpointError, load_checkpoint
 
 
@@ -18,7 +19,8 @@ def mean_weights(paths: Sequence[Path]) -> tuple[CheckpointConfig, dict[str, Ten
 
     Raises CheckpointError where net, classes or raster differ.
     """
-    loaded = [load_checkpoint(path) for path in paths]
+    checkpoints = [load_checkpoint(path) for path in paths]
+    loaded = [(checkpoint.config, to_torch(checkpoint.weights)) for checkpoint in checkpoints]
     config, last = loaded[-1]
     for path, (other, _) in zip(paths, loaded, strict=True):
         if (other.net, other.classes, other.raster) != (config.net, config.classes, config.raster):

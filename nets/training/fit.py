@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nets.architectures.export import write_net
 from nets.architectures.posterior import PosteriorNet
 from nets.architectures.registry import build_net
-from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, save_checkpoint
+from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name
 from nets.digest import sha256_of
-from nets.encoder import batches
 from nets.training.average import mean_weights
+from nets.training.rows import batches
 from nets.training.within_class import fit_within_class
 from sketches.protocol import split
 from sketches.raster import RasterSpec, rasterise
@@ -67,5 +68,5 @@ def fit_checkpoints(
     fit(net, share, scale, split(sketches, held_out)[0] if held_out else sketches, config.raster, device)
     made_of = [{"checkpoint": checkpoint_name(path), "sha256": sha256_of(path)} for path in paths]
     config = replace(config, training={**config.training, "fitted": {"share": share, "scale": scale, "from": made_of}})
-    save_checkpoint(out, config, net.cpu().state_dict())
+    write_net(out, config, net.cpu().state_dict(), sketches)
     return config

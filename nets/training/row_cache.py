@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from nets.encoder import batches
+from nets.training.rows import batches
 from sketches.sketch_set import SketchSet
 
 

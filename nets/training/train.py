@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nets.architectures.export import write_net
 from nets.architectures.posterior import PosteriorNet
 from nets.architectures.registry import build_net
-from nets.checkpoint import CheckpointConfig, checkpoint_name, save_checkpoint
+from nets.checkpoint import CheckpointConfig, checkpoint_name
 from nets.digest import sha256_of
 from nets.training.batches import TrainingRasters, epoch_batches
 from nets.training.curves import draw_curves
@@ -115,7 +116,7 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
 
     metrics = {"validation_accuracy": progress.best_accuracy} if validation else {}
     config = CheckpointConfig(run.net, sketches.classes, recipe.raster, _record(run, training, progress), metrics)
-    save_checkpoint(out, config, _finished(run, training, progress.best_weights))
+    write_net(out, config, _finished(run, training, progress.best_weights), training)
     draw_curves(progress.history, run.work / f"{out.stem}.curves.png")
     state.path.unlink(missing_ok=True)
     return config

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from nets.architectures.weights import to_torch
 from nets.checkpoint import load_checkpoint
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,9 @@ def start_from(net: nn.Module, classes: Sequence[str], checkpoint: Path) -> None
     features for fewer classes: those it had are kept, and new ones start silent (their gain is zero), so that the net begins
     with nearly the answers the checkpoint would give among these classes. Raises CheckpointError, TransferError.
     """
-    config, weights = load_checkpoint(checkpoint)
-    there = {name: row for row, name in enumerate(config.classes)}
+    start = load_checkpoint(checkpoint)
+    weights = to_torch(start.weights)
+    there = {name: row for row, name in enumerate(start.config.classes)}
     pairs = [(row, there[name]) for row, name in enumerate(classes) if name in there]
     own = net.state_dict()
     fitting = {name: _fit(name, own[name], weights[name], pairs) for name in own.keys() & weights.keys()}

@@ -1,0 +1,109 @@
+"""From torch to ONNX Runtime: what a net computes, written down as a graph without weights, and checked.
+
+The weights stay in one place, the checkpoint; the runtime puts them into the graph by name and folds BatchNorm into them.
+"""
+
+import io
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from torch import Tensor, nn
+
+from nets.architectures.exits import Exits, Net
+from nets.architectures.registry import trained_net
+from nets.architectures.weights import from_torch
+from nets.checkpoint import Checkpoint, CheckpointConfig, CheckpointError, load_checkpoint, save_checkpoint
+from nets.runtime import Runtime
+from sketches.doodles import DOODLES, doodle
+from sketches.raster import RasterSpec, rasterise
+from sketches.sketch_set import SketchSet
+
+OPSET = 17
+CHECKED = 32  # drawings that torch and the runtime are compared on
+TOLERANCE = 1e-4  # between torch and the runtime: of an embedding's numbers, and of logits relative to the largest
+
+
+def exported(checkpoint: Checkpoint, rasters: npt.NDArray[np.uint8] | None = None) -> bytes:
+    """The graph of the checkpoint's net, as ONNX without weights.
+
+    On the rasters (N, size, size), or else on some doodles, torch and the graph give the same within 1e-4.
+    Raises CheckpointError where they do not, or where the weights are not those of the net.
+    """
+    net = trained_net(checkpoint)
+    if rasters is None:
+        rasters = _doodles(checkpoint.config.raster)
+    shown = np.stack((rasters, rasters[:, :, ::-1])) if net.mirrored else rasters[None]
+    graph = _graph(net, checkpoint.config.raster.size)
+    with torch.inference_mode():
+        expected = _OfRasters(net)(torch.from_numpy(shown))
+    for name, theirs, ours in zip(Exits._fields, expected, Runtime(graph, checkpoint.weights).run(shown), strict=True):
+        apart = float(np.abs(ours - theirs.numpy()).max()) / max(1.0, float(theirs.abs().max()))
+        if not apart <= TOLERANCE:
+            raise CheckpointError(f"ONNX Runtime's {name} is {apart:.1g} away from torch's: this net cannot be exported")
+    return graph
+
+
+def write_net(path: Path, config: CheckpointConfig, weights: Mapping[str, Tensor], sketches: SketchSet) -> None:
+    """Write the checkpoint of a net that was trained, then put its graph into it, checked on some of these drawings.
+
+    Raises CheckpointError as `exported`; the trained weights are written by then.
+    """
+    save_checkpoint(path, Checkpoint(config, from_torch(weights)))
+    rows = np.linspace(0, len(sketches) - 1, CHECKED).astype(int).tolist()
+    add_graph(path, np.stack([rasterise(sketches.strokes(row), config.raster) for row in rows]))
+
+
+def add_graph(path: Path, rasters: npt.NDArray[np.uint8] | None = None) -> None:
+    """Put the graph into a checkpoint file, in place of any it had. Raises CheckpointError as `exported`."""
+    checkpoint = load_checkpoint(path)
+    save_checkpoint(path, Checkpoint(checkpoint.config, checkpoint.weights, exported(checkpoint, rasters)))
+
+
+class _OfRasters(nn.Module):
+    """The net as it is asked: rasters (1 or 2, N, size, size) uint8."""
+
+    def __init__(self, net: Net) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, rasters: Tensor) -> Exits:
+        return self.net.answer(rasters.unsqueeze(2).float() / 255)
+
+
+def _graph(net: Net, size: int) -> bytes:
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter's age, and of numbers that are the same for every raster
+        torch.onnx.export(
+            _OfRasters(net),
+            (torch.zeros(1 + net.mirrored, 3, size, size, dtype=torch.uint8),),
+            file,  # type: ignore[arg-type]
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["rasters"],
+            output_names=["embedding", "logits"],
+            dynamic_axes={"rasters": {0: "sides", 1: "drawings"}, "embedding": {0: "drawings"}, "logits": {0: "drawings"}},
+            # Weights keep their names and values.
+            training=torch.onnx.TrainingMode.PRESERVE,
+            do_constant_folding=False,
+        )
+    model = onnx.load_from_string(file.getvalue())
+    for node in model.graph.node:
+        node.input[:] = [name.removeprefix("net.") for name in node.input]
+        node.ClearField("doc_string")
+    for tensor in model.graph.initializer:
+        tensor.name = tensor.name.removeprefix("net.")
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="checkpoint")
+    onnx.helper.set_model_props(model, {"mirrored": "yes" if net.mirrored else "no", "dimensions": str(net.dimensions)})
+    return model.SerializeToString()
+
+
+def _doodles(spec: RasterSpec) -> npt.NDArray[np.uint8]:
+    return np.stack([rasterise(doodle(name, 0).strokes, spec) for name in sorted(DOODLES)[:16]])
