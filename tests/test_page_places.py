@@ -148,15 +148,15 @@ class Held:
 def test_what_is_drawn_while_a_sketch_loads_is_kept(page: Page) -> None:
     page.click("#sample")
     labels(page)
-    of_a_sketch = re.compile(r"/api/v1/sketches/\d+$")
+    of_a_sketch = re.compile(r"/api/sketches/\d+$")
     held = Held(page, of_a_sketch)
     with page.expect_request(of_a_sketch):
         page.evaluate("document.querySelector('#results .open').click()")  # without hovering, which would ask for it too
-    with page.expect_request("**/api/v1/search") as asked:
+    with page.expect_request("**/api/search") as asked:
         stroke(page, (0.1, 0.95), (0.3, 0.95))
     drawn = asked.value.post_data_json["strokes"]
     held.let_go(page)
-    with page.expect_request("**/api/v1/search") as asked:
+    with page.expect_request("**/api/search") as asked:
         stroke(page, (0.7, 0.95), (0.9, 0.95))
     assert asked.value.post_data_json["strokes"][:-1] == drawn
     assert "#d=" in page.url
@@ -165,10 +165,10 @@ def test_what_is_drawn_while_a_sketch_loads_is_kept(page: Page) -> None:
 def test_an_explanation_of_what_is_no_longer_drawn_is_not_shown(page: Page) -> None:
     page.click("#sample")
     labels(page)
-    held = Held(page, "**/api/v1/explain")
-    with page.expect_request("**/api/v1/explain"):
+    held = Held(page, "**/api/explain")
+    with page.expect_request("**/api/explain"):
         page.locator("#results li").nth(1).locator(".doing button").nth(2).click(force=True)
-    with page.expect_response("**/api/v1/search"):
+    with page.expect_response("**/api/search"):
         stroke(page, (0.1, 0.95), (0.3, 0.95))
     held.let_go(page)
     page.evaluate("new Promise((done) => setTimeout(done))")
@@ -182,7 +182,7 @@ def test_a_guess_that_is_no_class_of_the_gallery_is_no_button(page: Page) -> Non
         body["guesses"] = [{"label": "bicycle of another name", "probability": 0.68}, {"label": "cat", "probability": 0.3}]
         route.fulfill(response=answer, json=body)
 
-    page.route("**/api/v1/search", renamed)
+    page.route("**/api/search", renamed)
     page.click("#sample")
     expect(page.locator("#guesses")).to_contain_text("bicycle of another name 68 %")
     assert page.locator("#guesses button").all_inner_texts() == ["cat 30 %"]
@@ -197,13 +197,13 @@ def test_results_that_are_far_are_shown_so_and_said_so(page: Page) -> None:
             hit["label"] = "a name that is long and is read to its end"
         route.fulfill(response=answer, json=body)
 
-    page.route("**/api/v1/search", lambda route: moved(route, 9))
+    page.route("**/api/search", lambda route: moved(route, 9))
     page.click("#sample")
     expect(page.locator("#status")).to_contain_text("Nothing in the gallery is near")
     expect(page.locator("#results li.far")).to_have_count(24)
     cut = "[...document.querySelectorAll('#results b')].some((one) => one.scrollWidth > one.clientWidth + 1)"
     assert not page.evaluate(cut)
-    page.unroute("**/api/v1/search")
+    page.unroute("**/api/search")
     page.click("#undo")
     page.click("#redo")
     expect(page.locator("#status")).to_contain_text("Nearest: cat")
@@ -218,12 +218,12 @@ def test_after_a_swap_dots_and_cross_are_of_one_map(browser: Browser, gallery: P
         page.goto(served.url)
         page.click("#sample")
         labels(page)
-        with page.expect_response("**/api/v1/map/place", timeout=120_000):
+        with page.expect_response("**/api/map/place", timeout=120_000):
             page.click("#open-map")
         classes = ["cat", "dog", "sun", "tree", "house", "star", "fish", "moon"]
         build(tmp_path / "g", SketchSet.of(doodle(name, n) for name in classes for n in range(4)), encoder, {})
         after = served.live.reload()
-        with page.expect_response("**/api/v1/map", timeout=120_000) as fetched:
+        with page.expect_response("**/api/map", timeout=120_000) as fetched:
             stroke(page, (0.1, 0.95), (0.3, 0.95))
         assert fetched.value.json()["snapshot"] == after
         page.close()

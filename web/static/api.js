@@ -1,21 +1,22 @@
-// The server's API, at addresses beside the page, wherever that is. A query is { strokes }, { file }, { id } or { like, unlike }. A failed request throws an Error fit to be shown.
+// The server's API, at addresses beside the page, wherever that is. A query is { strokes }, { file }, { id } or
+// { like, unlike }. A failed request throws an Error fit to be shown.
 
 export const MAX_K = 1000;
 
 /** Where and how to ask for a query: what fetch takes. */
 export function request(query, k, classes) {
   const chosen = classes.length ? { classes } : {};
-  if (query.strokes) return ["api/v1/search", json({ strokes: query.strokes, k, ...chosen })];
-  if (query.like) return ["api/v1/search/examples", json({ like: query.like, unlike: query.unlike, k, ...chosen })];
+  if (query.strokes) return ["api/search", json({ strokes: query.strokes, k, ...chosen })];
+  if (query.like) return ["api/search/examples", json({ like: query.like, unlike: query.unlike, k, ...chosen })];
   if (query.id) {
     const parameters = new URLSearchParams([["k", k], ...classes.map((name) => ["classes", name])]);
-    return [`api/v1/sketches/${query.id}/similar?${parameters}`, {}];
+    return [`api/sketches/${query.id}/similar?${parameters}`, {}];
   }
   const body = new FormData();
   body.append("file", query.file);
   body.append("k", k);
   for (const name of classes) body.append("classes", name);
-  return ["api/v1/search", { method: "POST", body }];
+  return ["api/search", { method: "POST", body }];
 }
 
 export function search(query, k, classes, signal) {
@@ -36,12 +37,12 @@ export function curl(query, k, classes) {
   return line.join(" ");
 }
 
-export const explain = (strokes, id) => ask("api/v1/explain", json({ strokes, id }));
-export const getMap = () => ask("api/v1/map");
-export const placeOnMap = (strokes) => ask("api/v1/map/place", json({ strokes }));
-export const getSketch = (id) => ask(`api/v1/sketches/${id}`);
-export const getClasses = () => ask("api/v1/classes");
-export const thumbnail = (id) => `api/v1/sketches/${id}.svg`;
+export const explain = (strokes, id) => ask("api/explain", json({ strokes, id }));
+export const getMap = () => ask("api/map");
+export const placeOnMap = (strokes) => ask("api/map/place", json({ strokes }));
+export const getSketch = (id) => ask(`api/sketches/${id}`);
+export const getClasses = () => ask("api/classes");
+export const thumbnail = (id) => `api/sketches/${id}.svg`;
 
 function json(body) {
   return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
