@@ -1,7 +1,6 @@
 """What a search answers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sketches.sketch import Strokes
 
@@ -24,12 +23,16 @@ class DuplicateSketch(SearchError):
 
 @dataclass(frozen=True)
 class Hit:
-    """One sketch found. distance is L2 between embeddings: smaller is nearer; rank counts from 1."""
+    """One item found, by its nearest view. distance is L2 between embeddings: smaller is nearer; rank counts from 1.
+
+    `name` is what people call it; it may be empty.
+    """
 
     id: int
     label: str
     distance: float
     rank: int
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,6 @@ class Results:
     stages: dict[str, float]
     guesses: tuple[Guess, ...] = ()
     seen: Strokes | None = None
-
-    def of(self, hits: Sequence[Hit]) -> "Results":
-        """The same, with these hits alone."""
-        return replace(self, hits=tuple(hits))
 
     @property
     def took_ms(self) -> float:

@@ -53,7 +53,8 @@ def test_pages_follow_each_other_and_distances_end_where_asked(served: Served) -
     similar = f"{served.url}/api/sketches/{key}/similar"
     every = requests.get(f"{similar}?k=6", timeout=20).json()["hits"]
     assert requests.get(f"{similar}?k=3&offset=3", timeout=20).json()["hits"] == every[3:]
-    check_problem(search(served, strokes=HOUSE, k=600, offset=600), 422, "offset")
+    assert search(served, strokes=HOUSE, k=600, offset=680).json()["hits"][-1]["rank"] == 688
+    check_problem(search(served, strokes=HOUSE, offset=10_001), 422, "offset")
     check_problem(search(served, strokes=HOUSE, offset=-1), 422, "offset")
     check_problem(search(served, strokes=HOUSE, max_distance="near"), 422, "max_distance")
 
@@ -92,11 +93,11 @@ def test_many_searches_are_answered_at_once_in_their_order(served: Served) -> No
 
 @pytest.mark.parametrize("form", ["base64", "percent"])
 def test_a_data_url_in_a_text_field_is_a_file(served: Served, form: str) -> None:
-    svg = write_svg(served.engine.snapshot.sketches.sketch(11).strokes)
+    svg = write_svg(served.engine.snapshot.item(11).strokes)
     packed = base64.b64encode(svg.encode()).decode()
     url = f"data:image/svg+xml;base64,{packed}" if form == "base64" else f"data:image/svg+xml,{quote(svg)}"
     answer = requests.post(f"{served.url}/api/search", files={"file": (None, url)}, timeout=20)
-    assert answer.json()["hits"][0]["id"] == str(served.engine.snapshot.sketches.ids[11])
+    assert answer.json()["hits"][0]["id"] == str(served.engine.snapshot.ids[11])
 
 
 @pytest.mark.parametrize("text", ["hello", "data:image/png;base64,@@@", "https://example.org/cat.png"])
@@ -152,7 +153,8 @@ def test_a_thumbnail_is_kept_until_it_changes_or_goes(gallery: Path, tmp_path: P
         changed = requests.get(f"{served.url}/api/map", headers=known, timeout=20)
         assert changed.status_code == 200 and gone not in changed.json()["ids"]
         ready = requests.get(f"{served.url}/readyz", timeout=20).json()
-        assert ready["status"] == "ready" and ready["changes"] == 4 and ready["sketches"] == len(served.engine)
+        assert ready["status"] == "ready" and ready["sketches"] == len(served.engine)
+        assert ready["changes"] == 2  # one added, one gone
 
 
 def test_figures_count_what_was_answered(served: Served) -> None:

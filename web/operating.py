@@ -23,9 +23,9 @@ def add_operating_routes(trazo: Application) -> None:
             sketches=len(engine),
             changes=status.unfolded,
             problem=status.why or None,
-            since=status.failing_since,
+            since=status.failing_since.timestamp() if status.failing_since else None,
         )
-        return jsonify(answer.model_dump(mode="json"))
+        return jsonify(answer.model_dump())
 
     @app.get("/metrics")
     def metrics() -> Response:

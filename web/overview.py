@@ -30,14 +30,14 @@ def overview_of(engine: SearchEngine, seed: int = 0) -> Overview:
     """The overview of the engine's snapshot; takes some milliseconds."""
     snapshot = engine.snapshot
     rng = np.random.default_rng(seed)
-    rows = np.sort(rng.permutation(len(snapshot.sketches))[:SAMPLE])
-    labels = snapshot.sketches.labels[rows]
+    rows = np.sort(rng.choice(len(snapshot), min(SAMPLE, len(snapshot)), replace=False))
+    labels = snapshot.labels(rows)
     _, firsts = np.unique(labels, return_index=True)
     shown = rng.permutation(rows[firsts])[:EXAMPLES]
     return Overview(
         snapshot=snapshot.name,
-        far=_far(np.asarray(snapshot.embeddings[rows], np.float64), labels),
-        examples=tuple(snapshot.sketches.ids[shown].tolist()),
+        far=_far(snapshot.item_embeddings(rows).astype(np.float64), labels),
+        examples=tuple(np.asarray(snapshot.ids[shown]).tolist()),
     )
 
 

@@ -2,7 +2,6 @@
 
 from base64 import b64decode
 from binascii import Error as BadBase64
-from datetime import datetime
 from io import BytesIO
 from typing import Annotated
 from urllib.parse import unquote_to_bytes
@@ -10,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, WithJsonSchema
 from werkzeug.datastructures import FileStorage
 
-from search.engine import MAX_K
+from search.engine import MAX_K, MAX_OFFSET
 from sketches.item import MAX_LABEL
 from sketches.sketch import MAX_POINTS, MAX_STROKES
 
@@ -22,7 +21,7 @@ StrokeRows = Annotated[list[Numbers], Field(min_length=2, max_length=3)]
 Point = Annotated[list[Number], Field(min_length=2, max_length=4)]
 StrokePoints = Annotated[list[Point], Field(max_length=MAX_POINTS), FailFast()]
 K = Annotated[int, Field(ge=1, le=MAX_K, description="How many sketches to answer with.")]
-Offset = Annotated[int, Field(ge=0, le=MAX_K, description="How many of the nearest to leave out: the next page.")]
+Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET, description="How many of the nearest to leave out: the next page.")]
 MaxDistance = Annotated[
     float | None, Field(ge=0, allow_inf_nan=False, description="Only sketches that are no farther; default: however far.")
 ]
@@ -167,7 +166,8 @@ class GuessAnswer(BaseModel):
 class SearchAnswer(BaseModel):
     """Hits, nearest first, all from one snapshot. The time of each stage is in the header Server-Timing.
 
-    `guesses` are there for a drawing, `seen` (the strokes that were read) for a file, `embedding` where it was asked for.
+    `guesses` are there for a drawing, `embedding` where it was asked for. For a file there are `seen` (the strokes that were
+    read), `notes` (sentences about what was left out) and `others` (further drawings on the same sheet).
     """
 
     snapshot: str
@@ -175,6 +175,8 @@ class SearchAnswer(BaseModel):
     hits: list[HitAnswer]
     guesses: list[GuessAnswer] = []
     seen: list[list[list[float]]] | None = None
+    notes: list[str] = []
+    others: list[list[list[list[float]]]] = []
     embedding: list[float] | None = None
 
 
@@ -207,7 +209,7 @@ class ReadyAnswer(BaseModel):
     sketches: int
     changes: int
     problem: str | None = None
-    since: datetime | None = None
+    since: float | None = None  # seconds since 1970
 
 
 class ExplainAnswer(BaseModel):

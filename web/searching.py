@@ -1,16 +1,16 @@
 """The routes that search, and the one that explains."""
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 from flask import Response, jsonify, request
 from spectree import Response as Answers
 
-from search.engine import MAX_K, SearchEngine
+from search.engine import SearchEngine
 from search.explain import explain
 from search.results import Results, SearchError
 from sketches.errors import DamagedSketch
+from sketches.reading import Reading
 from sketches.sketch import Strokes, as_drawing, as_strokes
 from web.application import Application, id_of
 from web.problems import InvalidRequest
@@ -29,7 +29,6 @@ from web.schemas import (
     SearchQuery,
     SimilarQuery,
     UploadQuery,
-    _Asked,
     _Drawing,
 )
 
@@ -44,11 +43,12 @@ def add_search_routes(trazo: Application) -> None:
         if json:
             return _sent(_search(live.engine, json))
         started = time.perf_counter()
-        strokes = reader.read(form.file.read())
+        reading = reader.read(form.file.read())
+        strokes = reading.strokes
         decode = {"decode": 1000 * (time.perf_counter() - started)}
         engine = live.engine
-        results = _page(form, lambda k: engine.similar(strokes, k, form.classes))
-        answer = _answer(results, decode, seen=strokes)
+        results = engine.similar(strokes, form.k, form.classes, offset=form.offset, max_distance=form.max_distance)
+        answer = _answer(results, decode, reading)
         if form.return_embedding:
             answer.embedding = engine.embed(strokes).tolist()
         return _sent(answer)
@@ -72,15 +72,19 @@ def add_search_routes(trazo: Application) -> None:
     def search_examples(json: ExamplesQuery) -> Response:
         """The sketches nearest to several of the gallery at once, and far from others; these themselves are left out."""
         like, unlike = ([id_of(key) for key in keys] for keys in (json.like, json.unlike))
-        engine = live.engine
-        return _sent(_answer(_page(json, lambda k: engine.similar_to_examples(like, unlike, k, json.classes))))
+        found = live.engine.similar_to_examples(
+            like, unlike, json.k, json.classes, offset=json.offset, max_distance=json.max_distance
+        )
+        return _sent(_answer(found))
 
     @app.get("/api/sketches/<key>/similar")
     @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_404=Problem, HTTP_503=Problem))
     def similar(key: str, query: SimilarQuery) -> Response:
         """The sketches nearest to one of the gallery, which itself is left out."""
-        engine = live.engine
-        return _sent(_answer(_page(query, lambda k: engine.similar_to_id(id_of(key), k, query.classes))))
+        found = live.engine.similar_to_id(
+            id_of(key), query.k, query.classes, offset=query.offset, max_distance=query.max_distance
+        )
+        return _sent(_answer(found))
 
     @app.post("/api/explain")
     @api.validate(resp=Answers(HTTP_200=ExplainAnswer, HTTP_404=Problem, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
@@ -108,30 +112,22 @@ def strokes_of(query: _Drawing) -> Strokes:
 
 
 def _search(engine: SearchEngine, query: SearchQuery) -> SearchAnswer:
+    k, classes, offset, far = query.k, query.classes, query.offset, query.max_distance
     if query.embedding is None:
         strokes = strokes_of(query)
-        answer = _answer(_page(query, lambda k: engine.similar(strokes, k, query.classes)))
+        answer = _answer(engine.similar(strokes, k, classes, offset=offset, max_distance=far))
         if query.return_embedding:
             answer.embedding = engine.embed(strokes).tolist()
         return answer
     if query.strokes is not None or query.points is not None:
         raise InvalidRequest([FieldError(field="embedding", message="send a drawing or an embedding, not both")])
     embedding = np.array(query.embedding, np.float32)
-    answer = _answer(_page(query, lambda k: engine.similar_to_embedding(embedding, k, query.classes)))
+    answer = _answer(engine.similar_to_embedding(embedding, k, classes, offset=offset, max_distance=far))
     answer.embedding = query.embedding if query.return_embedding else None
     return answer
 
 
-def _page(asked: _Asked, search: Callable[[int], Results]) -> Results:
-    """The hits from `offset` on that are no farther than `max_distance`. Raises SearchError."""
-    if asked.k + asked.offset > MAX_K:
-        raise SearchError(f"k and offset together are {asked.k + asked.offset}; at most {MAX_K} are ranked", field="offset")
-    found = search(asked.k + asked.offset)
-    far = float("inf") if asked.max_distance is None else asked.max_distance
-    return found.of([hit for hit in found.hits[asked.offset :] if hit.distance <= far])
-
-
-def _answer(results: Results, stages: dict[str, float] | None = None, seen: Strokes | None = None) -> SearchAnswer:
+def _answer(results: Results, stages: dict[str, float] | None = None, reading: Reading | None = None) -> SearchAnswer:
     stages = {**(stages or {}), **results.stages}
     timed = request.environ.get("trazo.request")
     if timed is not None:
@@ -141,7 +137,9 @@ def _answer(results: Results, stages: dict[str, float] | None = None, seen: Stro
         took_ms=round(sum(stages.values()), 3),
         hits=[HitAnswer(id=str(hit.id), label=hit.label, distance=hit.distance, rank=hit.rank) for hit in results.hits],
         guesses=[GuessAnswer(label=guess.label, probability=guess.probability) for guess in results.guesses],
-        seen=None if seen is None else as_drawing(seen),
+        seen=as_drawing(reading.strokes) if reading else None,
+        notes=list(reading.notes) if reading else [],
+        others=[as_drawing(strokes) for strokes in reading.others] if reading else [],
     )
 
 

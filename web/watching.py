@@ -78,7 +78,6 @@ class _Standing(Collector):
 
     def __init__(self, live: LiveGallery, lanes: tuple[Lane, ...], reader: Reader) -> None:
         self._live, self._lanes, self._reader = live, lanes, reader
-        self._taken = live.engine.snapshot.name, time.time()
 
     def collect(self) -> Iterator[GaugeMetricFamily | InfoMetricFamily]:
         waiting = GaugeMetricFamily("trazo_queue_waiting", "Requests that wait.", labels=["lane"])
@@ -92,9 +91,7 @@ class _Standing(Collector):
         yield _gauge("trazo_gallery_sketches", "Sketches that can be found.", len(engine))
         yield _gauge("trazo_gallery_changes", "Changes since the snapshot was built, not yet folded into one.", status.unfolded)
         yield _gauge("trazo_gallery_stale", "1 where a newer snapshot or change cannot be served.", int(status.stale))
-        if self._taken[0] != status.snapshot:
-            self._taken = status.snapshot, time.time()
-        yield _gauge("trazo_gallery_reload_timestamp_seconds", "When the snapshot served was first seen.", self._taken[1])
+        yield _gauge("trazo_gallery_reload_timestamp_seconds", "When the snapshot served was opened.", status.loaded)
         manifest = engine.snapshot.manifest
         facts = {"snapshot": engine.snapshot.name, "checkpoint": manifest.checkpoint}
         yield InfoMetricFamily("trazo_gallery", "What is served.", facts)

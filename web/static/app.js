@@ -84,7 +84,7 @@ async function run() {
     if (found.seen) canvas.show(found.seen);
     say(`${summary(found.hits)} ${Math.round(performance.now() - started)} ms.`);
     if (map.data && found.snapshot !== map.data.snapshot) map.data = null; // places of another snapshot mean nothing
-    if (found.seen) tell("What was read of your picture.");
+    if (found.seen) told(found);
     mark();
   } catch (error) {
     if (signal.aborted) return;
@@ -256,6 +256,17 @@ function say(text, problem = false) {
 function tell(text) {
   legend.textContent = text;
   legend.hidden = false;
+}
+
+/** What was read of a file, what was left out, and the other drawings on the sheet. */
+function told({ notes = [], others = [] }) {
+  tell(["What was read of your picture", ...notes].join("; ") + ".");
+  others.forEach((strokes, number) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "plain" });
+    button.textContent = others.length > 1 ? `Search drawing ${number + 2}` : "Search the other one";
+    button.addEventListener("click", () => canvas.load(strokes));
+    legend.append(" ", button);
+  });
 }
 
 async function copy(what, text) {
