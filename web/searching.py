@@ -152,4 +152,5 @@ def _sent(answer: SearchAnswer) -> Response:
 
 
 def _plain(answer: SearchAnswer) -> dict[str, object]:
-    return answer.model_dump(exclude={"embedding"} if answer.embedding is None else None)
+    absent = {"embedding"} if answer.embedding is None else set()
+    return answer.model_dump(exclude=absent | ({"notes", "others"} if answer.seen is None else set()))
