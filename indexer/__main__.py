@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from indexer.backup import backup, restore
 from indexer.build import MEMORY, build
 from indexer.errors import GalleryError, NotPublished
 from indexer.first import first_gallery
+from indexer.fold import fold
 from indexer.housekeeping import collect, entries, verify
 from indexer.index import IndexSpec, parse_index
 from indexer.online import change_gallery
@@ -77,6 +79,8 @@ def main(arguments: list[str] | None = None) -> int:
     add_selection(adding)
     removing = command("remove", _remove, "remove drawings from a gallery, while it is served")
     removing.add_argument("--ids", type=Path, required=True, metavar="FILE", help="ids, one a line")
+
+    command("fold", _fold, "fold the changes into a new snapshot with the net that is served, as a server does by itself")
 
     backing = command("backup", _backup, "copy the current snapshot and all changes into a new folder, while it is served")
     backing.add_argument("--to", type=Path, required=True, metavar="DIR", help="a folder that is not there yet")
@@ -152,6 +156,12 @@ def _list(args: argparse.Namespace) -> dict[str, Any]:
 
 def _verify(args: argparse.Namespace) -> dict[str, Any]:
     return verify(args.gallery, args.snapshot)
+
+
+def _fold(args: argparse.Namespace) -> dict[str, Any]:
+    os.nice(10)  # it is in no hurry, and a server may be answering on the same machine
+    manifest, removed = fold(args.gallery)
+    return {**_shown(manifest), "removed": removed}
 
 
 def _gc(args: argparse.Namespace) -> dict[str, Any]:

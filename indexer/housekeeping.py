@@ -1,6 +1,7 @@
 """Looking at the snapshots of a gallery, and removing those that nobody needs."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ def entries(gallery: Path) -> list[Entry]:
     states |= dict.fromkeys(pointer.published[:1], "current")
     found = []
     for folder in sorted(_folders(gallery), reverse=True):
-        manifest = _readable(folder)
+        manifest = readable_manifest(folder)
         if manifest is None:
             found.append(Entry(folder.name, "damaged"))
             continue
@@ -84,25 +85,37 @@ def collect(gallery: Path, keep: int) -> list[str]:
     """
     with writing(gallery):
         read_manifest(current_snapshot(gallery))
-        removed = []
-        with pointing(gallery):
-            published = [name for name in read_pointer(gallery).published if _readable(gallery / SNAPSHOTS / name)]
+
+        def unneeded() -> list[str]:
+            published = [name for name in read_pointer(gallery).published if readable_manifest(gallery / SNAPSHOTS / name)]
             others = sorted({folder.name for folder in _folders(gallery)} - set(published), reverse=True)
-            for name in (*published[keep:], *others[keep - 1 :]):
-                folder = gallery / SNAPSHOTS / name
-                if not is_open(folder):
-                    # Out of sight first, so that a kill leaves no half of a snapshot under its name.
-                    folder.rename(folder.with_name(UNFINISHED + name))
-                    removed.append(name)
-        for name in removed:
-            shutil.rmtree(gallery / SNAPSHOTS / (UNFINISHED + name))
-        left = [_readable(folder) for folder in _folders(gallery)]
-        if all(left):  # one that is damaged may be brought back and need every change
-            Overlay(gallery).forget(min(manifest.last_change for manifest in left if manifest))
-        return removed
+            return [*published[keep:], *others[keep - 1 :]]
+
+        return remove_snapshots(gallery, unneeded)
 
 
-def _readable(folder: Path) -> Manifest | None:
+def remove_snapshots(gallery: Path, unneeded: Callable[[], list[str]]) -> list[str]:
+    """Remove snapshots that no process has open, and drop the changes that all others hold; the names removed.
+
+    The caller is `writing`. `unneeded` is asked while nobody moves the pointer.
+    """
+    removed = []
+    with pointing(gallery):
+        for name in unneeded():
+            folder = gallery / SNAPSHOTS / name
+            if not is_open(folder):
+                # Out of sight first, so that a kill leaves no half of a snapshot under its name.
+                folder.rename(folder.with_name(UNFINISHED + name))
+                removed.append(name)
+    for name in removed:
+        shutil.rmtree(gallery / SNAPSHOTS / (UNFINISHED + name))
+    left = [readable_manifest(folder) for folder in _folders(gallery)]
+    if all(left):  # one that is damaged may be brought back and need every change
+        Overlay(gallery).forget(min(manifest.last_change for manifest in left if manifest))
+    return removed
+
+
+def readable_manifest(folder: Path) -> Manifest | None:
     """The manifest of a snapshot that could be opened; None for a damaged one."""
     try:
         return read_manifest(folder)

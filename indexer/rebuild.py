@@ -21,6 +21,7 @@ from indexer.pointer import current_snapshot, publish
 from indexer.snapshot import CHECKPOINT, Manifest, Snapshot, open_current, read_manifest
 from nets.encoder import Encoder
 
+SAME_NET = "same net"  # what stands for the gate where nothing had to be judged
 JUDGED = 20_000  # drawings of a sample, of which a part are queries
 
 
@@ -71,7 +72,7 @@ def rebuild(
         def measure(candidate: Snapshot) -> Mapping[str, Any]:
             if serving.manifest.net == candidate.manifest.net:
                 verdict.append(Gate(True, "The net is the one that is served.", {}))
-                return {"against": serving.name, "gate": "same net"}
+                return {"against": serving.name, "gate": SAME_NET}
             verdict.append(judge(*_in_both(serving, candidate)))
             outcome = "passed" if verdict[0].passed else "forced" if force else "refused"
             return {**verdict[0].measured, "against": serving.name, "gate": outcome}

@@ -2,7 +2,10 @@
 
 import ctypes
 import logging
+import os
 import secrets
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,10 +26,14 @@ from sketches.sketch import Strokes, check_strokes
 
 log = logging.getLogger(__name__)
 
+ROOT = Path(__file__).resolve().parent.parent
+
 POLL = 0.25  # seconds between two looks at the pointer and the changes
 SLOWEST = 60.0  # seconds between two attempts at a snapshot that could not be opened
 WAIT = 3.0  # seconds that a request waits for another one, or another process
 IMPATIENT = 0.1  # while the database is known to be held
+FOLD_AT = 5_000  # changes on top of a snapshot that are folded in: each costs a search a quarter of a microsecond
+FOLD_PAUSE = 600.0  # seconds after a fold that failed
 LOAD_WAIT = 30.0  # seconds for a snapshot that is being opened
 
 
@@ -65,8 +72,11 @@ class LiveGallery:
     Asking it never waits. Changing it waits a few seconds at most, then raises GalleryBusy.
     """
 
-    def __init__(self, gallery: Path) -> None:
-        """Open the current snapshot and watch for others. Raises GalleryError."""
+    def __init__(self, gallery: Path, fold_at: int = FOLD_AT) -> None:
+        """Open the current snapshot and watch for others. Raises GalleryError.
+
+        Once `fold_at` changes stand on top of it (0: never), a process of its own folds them into a new snapshot.
+        """
         self.gallery = gallery
         self._engine = SearchEngine.open(gallery)
         self._changing = threading.Lock()  # one change at a time
@@ -75,6 +85,9 @@ class LiveGallery:
         self._database_held = False
         self._failed: _Failed | None = None
         self._loaded = time.time()
+        self._fold_at = fold_at
+        self._folding: subprocess.Popen[bytes] | None = None
+        self._fold_again = 0.0  # not before
         self._closed = threading.Event()
         self._failing_since: datetime | None = None
         self._why = ""
@@ -180,8 +193,12 @@ class LiveGallery:
             return self._engine.snapshot.name
 
     def close(self) -> None:
+        """Watch no more. A fold that is under way is stopped: the next one goes on where it was."""
         self._closed.set()
         self._watcher.join()
+        if self._folding is not None:
+            self._folding.terminate()
+            self._folding.wait()
 
     @contextmanager
     def _writing(self) -> Iterator[Overlay]:
@@ -210,7 +227,8 @@ class LiveGallery:
         seen = self._engine
         while not self._closed.wait(POLL):
             try:
-                self._note([self._why_not(self._reload_when_due), self._why_not(self._catch_up)])
+                steps = (self._reload_when_due, self._catch_up, self._fold_when_due)
+                self._note([self._why_not(step) for step in steps])
                 if self._engine is not seen:  # swapped since the last look; by now the requests to the old one are answered
                     seen = self._engine
                     _return_memory()
@@ -239,6 +257,22 @@ class LiveGallery:
     def _catch_up(self) -> None:
         with _held(self._swapping, WAIT, "the gallery is catching up"):
             self._engine.catch_up()
+
+    def _fold_when_due(self) -> None:
+        """Start `python -m indexer fold` where there is enough to fold in, and look what became of it."""
+        if self._folding is not None:
+            code = self._folding.poll()
+            if code is None:
+                return
+            self._folding = None
+            self._fold_again = time.monotonic() + (FOLD_PAUSE if code else 0)
+            if code:
+                log.warning("folding the changes in failed with exit code %d; it is tried again later", code)
+        due = 0 < self._fold_at <= self._engine.unfolded and time.monotonic() >= self._fold_again
+        if due and current_snapshot(self.gallery).name == self._engine.snapshot.name and os.access(self.gallery, os.W_OK):
+            log.info("folding %d changes into a new snapshot", self._engine.unfolded)
+            command = [sys.executable, "-m", "indexer", "fold", "--gallery", str(self.gallery.resolve())]
+            self._folding = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def _why_not(self, attempt: Callable[[], None]) -> str:
         try:

@@ -196,6 +196,21 @@ def test_gc_drops_changes_that_all_snapshots_hold(three: Path, doodles: SketchSe
     }
 
 
+def test_folding_changes_in_leaves_two_snapshots_of_its_own_and_all_others(
+    three: Path, doodles: SketchSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = history(three)
+    for row in range(20, 24):
+        change_gallery(three, [doodles.sketch(row)], [int(doodles.ids[row - 20])])
+        assert main(["fold", "--gallery", str(three)]) == 0
+    removed = json.loads(capsys.readouterr().out.splitlines()[-1])["removed"]
+    assert len(removed) == 1 and history(three)[-3:] == before and names(three) >= set(before) and len(names(three)) == 5
+    engine = SearchEngine.open(three)
+    assert len(engine) == 12 and engine.unfolded == 0 and int(doodles.ids[23]) in engine and int(doodles.ids[3]) not in engine
+    rollback(three, before[0])
+    assert len(SearchEngine.open(three)) == 12 and SearchEngine.open(three).unfolded == 8
+
+
 def test_gc_keeps_every_change_while_a_snapshot_cannot_be_read(three: Path, doodles: SketchSet) -> None:
     """It may be brought back, and need them."""
     first = history(three)[2]

@@ -47,10 +47,10 @@ def live(small: Path) -> object:
     gallery.close()
 
 
-def eventually(condition: object) -> None:
+def eventually(condition: object, seconds: int = 20) -> None:
     """Wait for the watcher, which looks every quarter of a second."""
     waiting = threading.Event()
-    for _ in range(400):
+    for _ in range(20 * seconds):
         if condition():  # type: ignore[operator]
             return
         waiting.wait(0.05)
@@ -280,6 +280,16 @@ def test_searches_go_on_while_drawings_come_and_go(live: LiveGallery, doodles: S
     for thread in clients:
         thread.join()
     assert not wrong and len(live.engine) == 55
+
+
+def test_many_changes_are_folded_in_by_themselves(small: Path, doodles: SketchSet) -> None:
+    live = LiveGallery(small, fold_at=3)
+    before = live.engine.snapshot.name
+    keys = [live.add("new", doodles.strokes(row)).id for row in (100, 101, 102)]
+    eventually(lambda: live.engine.snapshot.name != before, seconds=120)
+    assert live.status.unfolded == 0 and all(key in live.engine for key in keys) and not live.status.stale
+    assert live.add("after", doodles.strokes(103)).id in live.engine and live.status.unfolded == 1
+    live.close()
 
 
 def test_a_held_database_never_hangs_a_reader_and_a_writer_only_briefly(live: LiveGallery, doodles: SketchSet) -> None:
