@@ -33,6 +33,7 @@ from indexer.online import change_gallery
 from indexer.pointer import SNAPSHOTS, history
 from indexer.rebuild import Gate, rebuild
 from indexer.rollback import rollback
+from indexer.snapshot import open_current
 from nets.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine
@@ -139,21 +140,21 @@ def serve(pipe: Connection, gallery: Path, checkpoints: list[Path], seed: int) -
 def operate(pipe: Connection, gallery: Path, checkpoints: list[Path], seed: int) -> None:
     """Change the gallery without end, saying what is tried and what is done."""
     random.seed(seed)
+    encoders, names = [Encoder(path) for path in checkpoints], sorted(DOODLES)
     pipe.send("ready")
-    names = sorted(DOODLES)
     while True:
         operation, key = random.choice(OPERATIONS), random.getrandbits(60)
         if operation == "remove":
-            key = random.choice(sorted(SearchEngine.open(gallery).snapshot.ids.tolist()))
+            key = random.choice(sorted(open_current(gallery).ids.tolist()))
         pipe.send(("try", operation, key))
         try:
             if operation == "add":
                 drawing = doodle(random.choice(names), random.randrange(1000))
-                change_gallery(gallery, added=[Sketch(key, drawing.label, drawing.strokes)])
+                change_gallery(gallery, added=[Sketch(key, drawing.label, drawing.strokes)], encoders=encoders)
             elif operation == "remove":
                 change_gallery(gallery, removed=[key])
             elif operation == "rebuild":
-                rebuild(gallery, Encoder(random.choice(checkpoints)), lambda *arrays: Gate(True, "", {}))
+                rebuild(gallery, random.choice(encoders), lambda *arrays: Gate(True, "", {}))
             elif operation == "fold":
                 fold(gallery)
             elif operation == "backup":
