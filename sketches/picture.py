@@ -1,9 +1,11 @@
-"""Pictures: from the bytes of an upload to grey pixels, safely."""
+"""Pictures: from the bytes of an upload to a small array of colours, safely."""
 
 import struct
 import warnings
+from dataclasses import dataclass
 from io import BytesIO
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -11,51 +13,157 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from sketches.errors import PictureError
 
 Grey = npt.NDArray[np.uint8]  # (height, width), 0 black .. 255 white
+Colours = npt.NDArray[np.uint8]  # (height, width, 3), red, green, blue
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
-MAX_PIXELS = 40_000_000  # a phone's camera makes 12 to 50 million; a bomb makes more
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+MAX_BYTES = 150_000_000  # of decoded pixels: a phone's 48-megapixel photo in colour has 144 million; a bomb has more
 MAX_SIDE = 640  # what is kept: enough for any drawing, and quick
+STRIP = 4_000_000  # pixels that are converted at once
+MAX_FRAMES = 300
+MOVING = ("GIF", "WEBP", "PNG", "AVIF")  # several frames are a film; in a TIFF they are pages
 
 
-def read_picture(data: bytes) -> Grey:
-    """Grey pixels of a picture, its longest side at most MAX_SIDE; only the first frame is read.
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, its longest side at most MAX_SIDE, and sentences about what of the file is not in it."""
 
-    The header is checked before any pixel is decoded. Transparent pixels become the paper that the visible
-    ones stand out from. Raises PictureError.
+    colours: Colours
+    notes: tuple[str, ...] = ()
+
+
+def read_picture(data: bytes) -> Picture:
+    """The colours of a picture; of a film the frame that shows the most, of a document the first page that shows anything.
+
+    The header is checked before any pixel is decoded, and large pictures are made smaller while they are decoded (JPEG) or
+    strip by strip. Transparent pixels become the paper that the visible ones stand out from. Raises PictureError.
     """
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large pictures; the limit below refuses them.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(data), formats=FORMATS) as picture:
-                width, height = picture.size
-                if width * height > MAX_PIXELS:
-                    raise PictureError(
-                        f"the picture has {width} x {height} pixels; at most {MAX_PIXELS // 10**6} million are read: shrink it"
-                    )
-                picture.draft("L", (MAX_SIDE, MAX_SIDE))  # JPEG only: decode at a fraction of the size
-                return _grey(ImageOps.exif_transpose(picture))
+            # Pillow warns of large pictures and of odd metadata; the limit below refuses the one, nobody needs the other.
+            warnings.simplefilter("ignore")
+            with Image.open(BytesIO(_without_texts(data)), formats=FORMATS) as picture:
+                _check_size(picture)
+                frame, notes = _chosen_frame(picture)
+                # Turning by EXIF last: the frame is small by then.
+                return Picture(_on_paper(ImageOps.exif_transpose(frame)), notes)
     except UnidentifiedImageError as error:
         raise PictureError(f"not a picture in a format that is read here ({', '.join(FORMATS)}, or SVG)") from error
-    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError, struct.error, EOFError, MemoryError) as error:
+    except (
+        Image.DecompressionBombError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        struct.error,
+        EOFError,
+        MemoryError,
+        RuntimeError,
+        cv2.error,
+    ) as error:
         if isinstance(error, PictureError):
             raise
         raise PictureError(f"the picture is damaged ({error})") from error
 
 
-def _grey(picture: Image.Image) -> Grey:
-    if picture.mode.startswith("I"):  # 16-bit: Pillow would clip, not scale
-        values = np.asarray(picture, np.float64)
-        picture = Image.fromarray((values / max(values.max(), 1) * 255).astype(np.uint8))
-    if not picture.has_transparency_data:
-        return np.asarray(_shrunk(picture.convert("L")))
-    pixels = np.asarray(_shrunk(picture.convert("RGBA").convert("LA")), np.float64)
-    light, alpha = pixels[..., 0], pixels[..., 1] / 255
-    ink_is_light = np.average(light, weights=alpha) > 127 if alpha.sum() else False
-    paper = 0 if ink_is_light and alpha.mean() < 0.9 else 255
-    return (light * alpha + paper * (1 - alpha)).round().astype(np.uint8)
+def _check_size(picture: Image.Image) -> None:
+    width, height = picture.size
+    picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decode at a fraction of the size
+    depth = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "I;16": 2, "I;16B": 2, "I;16L": 2, "RGB": 3}.get(picture.mode, 4)
+    if picture.size[0] * picture.size[1] * depth > MAX_BYTES:
+        raise PictureError(
+            f"the picture has {width} x {height} pixels; at most {MAX_BYTES // (depth * 10**6)} million of its kind are read: "
+            "shrink it, or save it as JPEG"
+        )
+
+
+def _without_texts(data: bytes) -> bytes:
+    """A PNG without its texts and colour profile, which Pillow refuses where they are large; other bytes as they are."""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return data
+    kept, place = [data[:8]], 8
+    while place + 12 <= len(data):
+        end = place + 12 + int.from_bytes(data[place : place + 4], "big")
+        if data[place + 4 : place + 8] not in (b"tEXt", b"zTXt", b"iTXt", b"iCCP"):
+            kept.append(data[place:end])
+        place = end
+    return b"".join([*kept, data[place:]])
+
+
+def _chosen_frame(picture: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    count = getattr(picture, "n_frames", 1)
+    if count == 1:
+        return _shrunk(picture), ()
+    film = picture.format in MOVING
+    best: tuple[float, int, Image.Image] | None = None
+    for number in range(min(count, MAX_FRAMES)):
+        picture.seek(number)
+        _check_size(picture)
+        try:
+            frame = _shrunk(picture)
+        except (OSError, EOFError):
+            break  # a film that breaks off has shown something before
+        shown = float(np.asarray(frame.convert("LA"), np.float32)[..., 0].std())
+        if best is None or shown >= best[0]:
+            best = shown, number, frame
+        if not film and shown > 1:
+            break
+    assert best  # the first frame was decoded, or its error was raised
+    kind = "frame" if film else "page"
+    return best[2], (f"the file has {count} {kind}s; {kind} {best[1] + 1} was read",)
 
 
 def _shrunk(picture: Image.Image) -> Image.Image:
-    picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX)
-    return picture
+    """The picture in RGB or RGBA, its longest side at most MAX_SIDE; its EXIF stays."""
+    factor = max(1, -(-max(picture.size) // MAX_SIDE) // 2)  # by whole pixels to twice the size, then smoothly
+    deep = picture.mode.startswith("I") or picture.mode == "F"
+    mode = "L" if deep or picture.mode in ("1", "L") else "RGBA" if picture.has_transparency_data else "RGB"
+    if deep:
+        small = _deep(picture)
+    elif factor == 1 and picture.size[0] * picture.size[1] <= STRIP:
+        small = picture.convert(mode)
+    else:
+        width, height = picture.size
+        rows = max(1, STRIP // width // factor) * factor
+        small = Image.new(mode, (-(-width // factor), -(-height // factor)))
+        for top in range(0, height, rows):
+            strip = picture.crop((0, top, width, min(height, top + rows))).convert(mode)
+            small.paste(strip.reduce(factor), (0, top // factor))
+    small.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.BOX)
+    small = small.convert("RGBA" if mode == "RGBA" else "RGB")
+    if "exif" in picture.info:
+        small.info["exif"] = picture.info["exif"]
+    small.getexif()[0x0112] = picture.getexif().get(0x0112, 1)
+    return small
+
+
+def _deep(picture: Image.Image) -> Image.Image:
+    """A picture of more than 8 bits in grey, its brightest pixel white: Pillow would clip, not scale."""
+    values = np.asarray(picture)
+    scale = min(1.0, MAX_SIDE / max(values.shape))
+    size = max(1, round(values.shape[1] * scale)), max(1, round(values.shape[0] * scale))
+    known = values if values.dtype in (np.uint16, np.float32) else values.astype(np.float32)
+    small = np.nan_to_num(cv2.resize(known, size, interpolation=cv2.INTER_AREA).astype(np.float32), posinf=0, neginf=0)
+    return Image.fromarray((np.clip(small / max(float(small.max()), 1), 0, 1) * 255).astype(np.uint8))
+
+
+def _on_paper(picture: Image.Image) -> Colours:
+    """The picture without transparency: lines on nothing get paper of the other lightness, a sticker its own colour."""
+    if picture.mode != "RGBA":
+        return np.asarray(picture.convert("RGB"))
+    pixels = np.asarray(picture, np.float32)
+    colours, alpha = pixels[..., :3], pixels[..., 3:] / 255
+    seen = alpha[..., 0] > 0.8
+    if not seen.any() or alpha.mean() > 0.99:
+        paper = np.full(3, 255, np.float32)
+    else:
+        light = cv2.cvtColor(pixels[..., :3].astype(np.uint8), cv2.COLOR_RGB2GRAY)
+        mask = seen.astype(np.uint8) * 255
+        core = cv2.distanceTransform(np.pad(mask, 1), cv2.DIST_L2, 5)[1:-1, 1:-1] > 0.03 * max(seen.shape)
+        inner = cv2.erode(mask, np.ones((3, 3), np.uint8)) > 0
+        ground = float(np.median(light[core])) if core.any() else 0.0
+        # A cut-out area with marks of another lightness on it is a sticker: its ground is the paper.
+        marked = core.sum() > 0.1 * seen.sum() and (np.abs(light[inner].astype(np.float32) - ground) > 60).mean() > 0.02
+        if marked:
+            paper = np.median(colours[core], axis=0)
+        else:
+            paper = np.full(3, 0 if np.average(light, weights=alpha[..., 0]) > 127 else 255, np.float32)
+    return (colours * alpha + paper * (1 - alpha)).round().astype(np.uint8)

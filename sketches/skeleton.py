@@ -12,6 +12,7 @@ from sketches.sketch import Strokes
 Pixel = tuple[int, int]  # row, column
 Path = list[Pixel]
 
+MIN_HOLE = 12  # square pixels
 TOLERANCE = 0.8  # pixels a stroke may be off after its points are thinned out (Douglas & Peucker 1973)
 
 
@@ -21,6 +22,15 @@ def follow(lines: npt.NDArray[np.bool_]) -> Strokes:
     A pixel of its own is a dot.
     """
     return tuple(_stroke(path) for path in _paths(_neighbours(lines)))
+
+
+def outline(areas: npt.NDArray[np.uint8]) -> Strokes:
+    """The outer and inner edges (x, y) of areas (height, width), each a closed stroke; holes of a few pixels are left out."""
+    edges, _ = cv2.findContours(areas, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    kept = [
+        cv2.approxPolyDP(edge, TOLERANCE, True)[:, 0].astype(np.float32) for edge in edges if cv2.contourArea(edge) > MIN_HOLE
+    ]
+    return tuple(np.concatenate((edge, edge[:1])) for edge in kept)
 
 
 def _neighbours(lines: npt.NDArray[np.bool_]) -> dict[Pixel, list[Pixel]]:

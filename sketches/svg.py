@@ -1,121 +1,168 @@
-"""SVG: from a file's shapes to strokes, and from strokes to a crisp thumbnail."""
+"""SVG: from what a browser would show of a file to strokes, and from strokes to a crisp thumbnail.
+
+A picture of the file, drawn by resvg, says what can be seen. The file's own lines and the edges of its areas are taken where
+the picture shows them, since they are better than any traced line. What else the picture shows (lines that are drawn as thin
+areas, bitmaps) is traced.
+"""
 
 from collections.abc import Iterator
-from xml.etree.ElementTree import Element, ParseError, TreeBuilder
+from itertools import pairwise
 
+import cv2
 import numpy as np
-import svgelements
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import DefusedXMLParser
+import numpy.typing as npt
+import resvg_py
 
-from sketches.errors import DamagedSketch
+from sketches.errors import DamagedSketch, PictureError
+from sketches.ink import Ink, find_ink
+from sketches.mask import Mask, opened
+from sketches.picture import Colours, read_picture
+from sketches.reading import Reading
 from sketches.sketch import Stroke, Strokes, check_strokes
+from sketches.svg_document import Document, read_document
+from sketches.svg_paint import TooMuch, fit_viewport, origin_and_scale, shapes
+from sketches.svg_style import inline_styles
+from sketches.trace import SOLID, trace
 
-CURVE_POINTS = 12  # a curve becomes this many straight pieces
-MAX_SEGMENTS = 20_000
-MAX_DEPTH = 256  # of elements within elements; libxml2 has the same limit
-
-_SHAPES = {
-    "path": svgelements.Path,
-    "polyline": svgelements.Polyline,
-    "polygon": svgelements.Polygon,
-    "line": svgelements.SimpleLine,
-    "rect": svgelements.Rect,
-    "circle": svgelements.Circle,
-    "ellipse": svgelements.Ellipse,
-}
-# Not drawn where they stand. <use> and <image> point elsewhere: they are not followed.
-_UNDRAWN = {"defs", "symbol", "clipPath", "mask", "pattern", "marker", "metadata", "style", "script"}
+SEEN = 0.97  # of a line's length that lies on ink: it is taken whole
+HIDDEN = 0.05  # less of it: it is not taken at all
+REST = 0.03  # of the ink may lie beside the lines
+OWN = 0.5  # of the ink at least is that of lines, else all is traced
+SOLID_SHARE = 0.3  # of a filled shape is wide: it is an area
+LEAST = 4  # steps of two pixels that a part of a line has, to be taken
+JOINED = 1.5  # pixels: a line that begins where the last one ended goes on from it
 
 
-class _ShallowTree(TreeBuilder):
-    """Refuses elements nested beyond MAX_DEPTH while they are read, before there is a tree of them."""
-
-    depth = 0
-
-    def start(self, tag: str, attributes: dict[str, str], /) -> Element:
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise DamagedSketch(f"the SVG nests elements more than {MAX_DEPTH} deep; save it as plain SVG", field="file")
-        return super().start(tag, attributes)
-
-    def end(self, tag: str, /) -> Element:
-        self.depth -= 1
-        return super().end(tag)
-
-
-def read_svg(data: bytes) -> Strokes:
-    """The strokes of all paths, lines and shapes, in the order of the file, transforms applied.
-
-    Nothing outside the file is ever opened: a document type or an entity is refused. Raises DamagedSketch.
-    """
+def read_svg(data: bytes) -> Reading:
+    """The drawing in an SVG file, in the units of its root. Nothing outside the file is ever opened. Raises DamagedSketch."""
+    document = read_document(data)
+    inline_styles(document.root)
+    fit_viewport(document.root)
     try:
-        parser = DefusedXMLParser(target=_ShallowTree(), forbid_dtd=True)
-        parser.feed(data)
-        root = parser.close()
-    except DamagedSketch:
-        raise
-    except DefusedXmlException as error:
-        raise DamagedSketch("the SVG declares a document type or entities; save it as plain SVG", field="file") from error
-    except (ParseError, ValueError, LookupError) as error:
-        raise DamagedSketch(f"not an SVG file ({error})", field="file") from error
-    if _name(root) != "svg":
-        raise DamagedSketch(f"not an SVG file: its root is <{_name(root)}>", field="file")
+        painted = list(shapes(document.root))
+    except TooMuch:
+        painted = []  # so many are no drawing's lines
+    picture, ink = _shown(document)
+    lines = [(piece, shape.width) for shape in painted if shape.width for piece in shape.pieces]
+    areas = [shape.pieces for shape in painted if not shape.width and shape.filled and _solid(shape.pieces, ink.mask)]
+    strokes = _seen([line for line, _ in lines], ink.mask) + _seen([edge for area in areas for edge in area], _edges(picture))
+    rest = _beside(lines, areas, ink.mask)
+    inked = np.count_nonzero(ink.mask)
+    if np.count_nonzero(rest) > (1 - OWN) * inked or not strokes:
+        strokes = _traced(ink.mask)
+    elif np.count_nonzero(rest) > REST * inked:
+        strokes = (*strokes, *_away_from(strokes, _traced(rest)))
+    (x, y), scale = origin_and_scale(document.root)
     try:
-        strokes = [stroke for shape in _shapes(root) for stroke in _strokes(shape)]
-    except DamagedSketch:
-        raise
-    except Exception as error:  # svgelements raises many types on attributes that make no sense
-        raise DamagedSketch(f"the SVG has a shape that makes no sense ({error})", field="file") from error
-    try:
-        return check_strokes(strokes)
+        return Reading(check_strokes([stroke / scale + (x, y) for stroke in strokes]), document.notes + ink.notes)
     except DamagedSketch as error:
         raise DamagedSketch(f"the SVG: {error}", field="file") from error
 
 
-def _shapes(root: Element) -> Iterator[svgelements.Path]:
-    """Every drawn shape as a path in the root's coordinates."""
-    view = (root.get("viewBox") or "0 0 100 100").replace(",", " ").split()
-    width, height = float(view[2]), float(view[3])
-    waiting = [(root, svgelements.Matrix())]
-    while waiting:
-        element, outer = waiting.pop()
-        name = _name(element)
-        if name in _UNDRAWN or element.get("display") == "none":
+def _traced(ink: Mask) -> Strokes:
+    try:
+        return trace(ink)
+    except PictureError as error:
+        raise DamagedSketch(f"the SVG: {error}", field="file") from error
+
+
+def _shown(document: Document) -> tuple[Colours, Ink]:
+    """The picture of a document and its ink: on white, as browsers show it, or on black where all of it is white."""
+    for background in ("#ffffff", "#000000"):
+        picture = read_picture(rendered(document, background)).colours
+        try:
+            return picture, find_ink(picture)
+        except PictureError:
             continue
-        matrix = svgelements.Matrix(element.get("transform", "")) * outer
-        if name in _SHAPES:
-            shape = _SHAPES[name]({key: value for key, value in element.attrib.items() if key != "transform"})
-            shape.render(ppi=96, width=width, height=height)  # what lengths like 5% and 3mm are measured by
-            yield abs(svgelements.Path(shape) * matrix)  # abs: apply the matrix to the points
-        waiting.extend((child, matrix) for child in reversed(element))
+    raise DamagedSketch("the SVG is empty: it shows no drawing that stands out from its background", field="file")
 
 
-def _strokes(path: svgelements.Path) -> Iterator[Stroke]:
-    """One stroke for each piece of a path between two moves."""
-    if len(path) > MAX_SEGMENTS:
-        raise DamagedSketch(f"a path of {len(path)} segments; at most {MAX_SEGMENTS} are read", field="file")
-    points: list[tuple[float, float]] = []
-    for segment in path:
-        if isinstance(segment, svgelements.Move):
-            if len(points) > 1:
-                yield np.array(points, np.float32)
-            points = [_xy(segment.end)]
-        elif isinstance(segment, svgelements.Line | svgelements.Close):
-            if segment.end is not None:
-                points.append(_xy(segment.end))
-        else:
-            points += [_xy(segment.point(t)) for t in np.linspace(0, 1, CURVE_POINTS + 1)[1:]]
-    if len(points) > 1:
-        yield np.array(points, np.float32)
+def rendered(document: Document, background: str) -> bytes:
+    """A PNG of the document, in the size that its root names. Raises DamagedSketch."""
+    text = document.text()
+    try:
+        return bytes(resvg_py.svg_to_bytes(svg_string=text, background=background, skip_system_fonts=True, dpi=96))
+    except ValueError as error:
+        raise DamagedSketch(f"the SVG cannot be drawn ({error})", field="file") from error
 
 
-def _xy(point: svgelements.Point) -> tuple[float, float]:
-    return float(point.x), float(point.y)
+def _seen(lines: list[Stroke], shown: Mask) -> Strokes:
+    """The lines as far as they lie on what is shown, those joined that go on from one another."""
+    near = cv2.dilate(shown, np.ones((3, 3), np.uint8)) > 0
+    kept: list[Stroke] = []
+    for line in lines:
+        for part in _on(line, near):
+            if kept and np.abs(kept[-1][-1] - part[0]).max() <= JOINED and len(part) > 1:
+                kept[-1] = np.concatenate((kept[-1], part[1:]))
+            else:
+                kept.append(part)
+    return tuple(kept)
 
 
-def _name(element: Element) -> str:
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+def _edges(picture: Colours) -> Mask:
+    """255 where colours change abruptly."""
+    steps = cv2.morphologyEx(picture, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(axis=2)
+    return np.where(steps > 48, 255, 0).astype(np.uint8)
+
+
+def _solid(pieces: tuple[Stroke, ...], ink: Mask) -> bool:
+    """Whether a filled shape is an area; a thin one describes a line, and its two edges would be two lines."""
+    area = _filled(np.zeros_like(ink), pieces, 255)
+    _, _, width, height = cv2.boundingRect(ink)
+    return bool(np.count_nonzero(opened(area, SOLID * max(width, height))) > SOLID_SHARE * np.count_nonzero(area))
+
+
+def _filled(mask: Mask, pieces: tuple[Stroke, ...], value: int) -> Mask:
+    """The mask with a shape filled, even and odd as most shapes with holes are drawn."""
+    polygons = [np.rint(np.clip(piece, -1e5, 1e5) * 16 - 8).astype(np.int32) for piece in pieces if len(piece) > 2]
+    cv2.fillPoly(mask, polygons, value, cv2.LINE_8, 4)
+    return mask
+
+
+def _on(line: Stroke, near: npt.NDArray[np.bool_]) -> Iterator[Stroke]:
+    """The line, or the parts of it, where the mask says yes."""
+    steps = [max(1, int(np.ceil(np.hypot(*(b - a)) / 2))) for a, b in pairwise(line)] if len(line) > 1 else []
+    if sum(steps) > 100_000:
+        return  # far outside the picture
+    fine = [line[:1]] + [
+        a + (b - a) * np.linspace(0, 1, n + 1)[1:, None] for (a, b), n in zip(pairwise(line), steps, strict=True)
+    ]
+    places = np.concatenate(fine)
+    x, y = np.rint(places - 0.5).astype(np.int64).T
+    inside = (x >= 0) & (y >= 0) & (x < near.shape[1]) & (y < near.shape[0])
+    seen = np.zeros(len(places), bool)
+    seen[inside] = near[y[inside], x[inside]]
+    share = seen.mean()
+    if share >= SEEN:
+        yield line
+    elif share > HIDDEN:
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], seen.astype(np.int8), [0]))))
+        for first, last in edges.reshape(-1, 2).tolist():
+            if last - first > LEAST:
+                yield places[first:last].astype(np.float32)
+
+
+def _beside(lines: list[tuple[Stroke, float]], areas: list[tuple[Stroke, ...]], ink: Mask) -> Mask:
+    """The ink that no line and no area accounts for, but for slivers along them."""
+    rest = ink.copy()
+    for area in areas:
+        _filled(rest, area, 0)
+        lines = lines + [(edge, 1.0) for edge in area]
+    for line, width in lines:
+        points = np.rint(np.clip(line, -1e5, 1e5) * 16 - 8).astype(np.int32)
+        points = points if len(points) > 1 else points.repeat(2, axis=0)
+        cv2.polylines(rest, [points], False, 0, int(np.clip(np.ceil(1.5 * width) + 4, 1, 255)), cv2.LINE_8, 4)
+    return np.asarray(cv2.morphologyEx(rest, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
+
+
+def _away_from(lines: Strokes, traced: Strokes) -> Strokes:
+    """Traced strokes without those that run along a line: an area's edge that is drawn as a line has been taken already."""
+    side = int(max(stroke.max() for stroke in (*lines, *traced))) + 16
+    free = np.full((side, side), 255, np.uint8)
+    for line in lines:
+        points = np.rint(line if len(line) > 1 else line.repeat(2, axis=0)).astype(np.int32)
+        cv2.polylines(free, [points], False, 0, 33)
+    return tuple(part for stroke in traced for part in _on(stroke, free > 0))
 
 
 def write_svg(strokes: Strokes) -> str:

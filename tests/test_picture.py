@@ -6,13 +6,18 @@ from struct import pack
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, PngImagePlugin
 
 from sketches.errors import PictureError
-from sketches.picture import FORMATS, MAX_SIDE, read_picture
+from sketches.picture import FORMATS, MAX_SIDE, Grey
+from sketches.picture import read_picture as read_colours
 
 GREY = Image.new("L", (80, 60), 255)
 ImageDraw.Draw(GREY).line([(10, 10), (70, 50)], 0, 4)
+
+
+def read_picture(data: bytes) -> Grey:
+    return np.asarray(Image.fromarray(read_colours(data).colours).convert("L"))
 
 
 def saved(picture: Image.Image, format: str, **options: object) -> bytes:
@@ -62,9 +67,31 @@ def test_exif_turns_the_picture() -> None:
     assert read_picture(saved(GREY, "JPEG", exif=exif)).shape == (80, 60)
 
 
-def test_only_the_first_frame_counts() -> None:
-    frames = saved(GREY, "GIF", save_all=True, append_images=[Image.new("L", (80, 60), 0)])
-    assert read_picture(frames).mean() > 200
+@pytest.mark.parametrize(("format", "kind"), [("GIF", "frame 2"), ("TIFF", "page 2")])
+def test_of_several_frames_the_one_that_shows_the_drawing_counts(format: str, kind: str) -> None:
+    blank = Image.new("L", (80, 60), 255)
+    data = saved(blank, format, save_all=True, append_images=[GREY.copy(), blank.copy()])
+    assert read_picture(data).min() < 50 and kind in read_colours(data).notes[0]
+
+
+def test_large_texts_in_a_png_do_not_matter() -> None:
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Comment", "x" * 3_000_000, zip=True)
+    assert read_picture(saved(GREY, "PNG", pnginfo=texts)).min() < 50
+
+
+def test_a_phones_largest_photo_is_read() -> None:
+    photo = GREY.convert("RGB").resize((8064, 6048))
+    assert read_picture(saved(photo, "JPEG", quality=50)).shape == (480, 640)
+
+
+def test_marks_on_a_cut_out_area_are_the_drawing() -> None:
+    sticker = Image.new("RGBA", (80, 60), (255, 255, 255, 0))
+    pen = ImageDraw.Draw(sticker)
+    pen.ellipse((5, 5, 75, 55), (255, 255, 255, 255))
+    pen.line([(20, 20), (60, 40)], (0, 0, 0, 255), 4)
+    grey = read_picture(saved(sticker, "PNG"))
+    assert grey[0, 0] > 200 and grey[30, 40] < 50
 
 
 def test_large_pictures_are_shrunk() -> None:
@@ -73,16 +100,14 @@ def test_large_pictures_are_shrunk() -> None:
 
 def test_a_bomb_is_refused_before_it_is_decoded() -> None:
     data = bomb(13_000, 13_000)
-    assert len(data) < 100_000
+    assert len(data) < 150_000
     started = time.process_time()
     with pytest.raises(PictureError, match="13000 x 13000"):
         read_picture(data)
     assert time.process_time() - started < 0.5  # decoding it takes seconds
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"hello", b"\x89PNG\r\n\x1a\n", saved(GREY, "PNG")[:80], saved(GREY, "TIFF"), saved(GREY, "PPM")]
-)
+@pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n", saved(GREY, "PNG")[:80], saved(GREY, "PPM")])
 def test_what_is_no_picture_is_refused(data: bytes) -> None:
     with pytest.raises(PictureError):
         read_picture(data)
@@ -92,7 +117,7 @@ def test_what_is_no_picture_is_refused(data: bytes) -> None:
 def test_a_damaged_picture_is_refused_or_read_but_never_crashes(format: str) -> None:
     whole = saved(GREY, format)
     rng = np.random.default_rng(0)
-    for _ in range(300):
+    for _ in range(60):
         data = bytearray(whole)
         for place in rng.integers(len(data), size=rng.integers(1, 6)):
             data[place] = rng.integers(256)

@@ -57,7 +57,7 @@ def reader() -> Iterator[Reader]:
 
 def test_what_is_read_is_what_the_file_shows(reader: Reader) -> None:
     for data in (HOUSE, saved(GREY, "PNG")):
-        for ours, theirs in zip(reader.read(data), read_upload(data), strict=True):
+        for ours, theirs in zip(reader.read(data).strokes, read_upload(data), strict=True):
             np.testing.assert_array_equal(ours, theirs)
 
 
@@ -66,7 +66,7 @@ def test_a_hostile_file_is_refused_in_a_sentence_and_harms_no_other(reader: Read
     with pytest.raises(SketchError) as refused:
         reader.read(HOSTILE[name]())
     assert 15 < len(str(refused.value)) < 300
-    assert len(reader.read(HOUSE)) == len(read_upload(HOUSE))
+    assert len(reader.read(HOUSE).strokes) == len(read_upload(HOUSE))
     assert resident_mb(group_of(reader)) < 600
 
 
@@ -87,12 +87,12 @@ def test_a_reader_that_is_killed_is_started_anew(reader: Reader) -> None:
         reader.read(HOUSE)  # one may notice, the next does not
     except SketchError as error:
         assert "cannot be read" in str(error)
-    assert len(reader.read(HOUSE)) == len(read_upload(HOUSE))
+    assert len(reader.read(HOUSE).strokes) == len(read_upload(HOUSE))
 
 
 def test_many_threads_share_one_reader(reader: Reader) -> None:
     found: list[int] = []
-    threads = [threading.Thread(target=lambda: found.append(len(reader.read(HOUSE)))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(len(reader.read(HOUSE).strokes))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

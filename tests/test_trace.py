@@ -6,10 +6,11 @@ import pytest
 
 from nets.encoder import Encoder
 from sketches.errors import PictureError
+from sketches.ink import find_ink
 from sketches.raster import RasterSpec, rasterise
 from sketches.sketch import Strokes, as_strokes
 from sketches.sketch_set import SketchSet
-from sketches.trace import trace
+from sketches.trace import trace as trace_ink
 
 HOUSE = as_strokes(
     [
@@ -18,6 +19,10 @@ HOUSE = as_strokes(
         [[110, 110, 145, 145], [240, 180, 180, 240]],
     ]
 )
+
+
+def trace(grey: np.ndarray) -> Strokes:
+    return trace_ink(find_ink(np.dstack([grey] * 3)).mask)
 
 
 def picture(strokes: Strokes, width: int = 4, size: int = 400) -> np.ndarray:

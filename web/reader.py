@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sketches.errors import PictureError, SketchError
+from sketches.reading import Reading
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +40,9 @@ class ReadersBusy(Exception):
 class Bounds:
     """What one file may take: seconds of processor time, seconds by the clock, and megabytes."""
 
-    seconds: float = 0.9
+    seconds: float = 2.0
     wall_seconds: float = 5.0
-    memory_mb: int = 128
+    memory_mb: int = 256
 
 
 class Reader:
@@ -56,15 +57,16 @@ class Reader:
         for process in self._all:
             self._idle.put(process)
 
-    def read(self, data: bytes) -> Any:
-        """What `sketches.upload.read_upload` makes of the bytes.
+    def read(self, data: bytes) -> Reading:
+        """What `sketches.upload.read_file` makes of the bytes.
 
         Raises SketchError, as that does, and for a file that takes too long or too much memory; ReadersBusy.
         """
         with self._borrowed() as process:
             outcome, result = process.ask(data)
         if outcome == "read":
-            return result
+            reading: Reading = result
+            return reading
         if outcome == "refused":
             raise result
         self.killed += outcome == "killed"
@@ -158,7 +160,7 @@ def _why(ended_by: int, bounds: Bounds) -> str:
 
 def _read_files(socket: Connection, bounds: Bounds) -> None:
     """The child."""
-    from sketches.upload import read_upload
+    from sketches.upload import read_file
 
     memory = _address_space() + (bounds.memory_mb << 20)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -173,7 +175,7 @@ def _read_files(socket: Connection, bounds: Bounds) -> None:
         signal.setitimer(signal.ITIMER_REAL, bounds.wall_seconds)
         answer: tuple[str, Any]
         try:
-            answer = "read", read_upload(data)
+            answer = "read", read_file(data)
         except SketchError as error:
             answer = "refused", error
         except MemoryError:

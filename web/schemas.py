@@ -166,7 +166,8 @@ class GuessAnswer(BaseModel):
 class SearchAnswer(BaseModel):
     """Hits, nearest first, all from one snapshot. The time of each stage is in the header Server-Timing.
 
-    `guesses` are there for a drawing, `seen` (the strokes that were read) for a file, `embedding` where it was asked for.
+    `guesses` are there for a drawing, `embedding` where it was asked for. For a file there are `seen` (the strokes that were
+    read), `notes` (sentences about what was left out) and `others` (further drawings on the same sheet).
     """
 
     snapshot: str
@@ -174,6 +175,8 @@ class SearchAnswer(BaseModel):
     hits: list[HitAnswer]
     guesses: list[GuessAnswer] = []
     seen: list[list[list[float]]] | None = None
+    notes: list[str] = []
+    others: list[list[list[list[float]]]] = []
     embedding: list[float] | None = None
 
 

@@ -11,6 +11,7 @@ from search.engine import MAX_K, SearchEngine
 from search.explain import explain
 from search.results import Results, SearchError
 from sketches.errors import DamagedSketch
+from sketches.reading import Reading
 from sketches.sketch import Strokes, as_drawing, as_strokes
 from web.application import Application, id_of
 from web.problems import InvalidRequest
@@ -44,11 +45,12 @@ def add_search_routes(trazo: Application) -> None:
         if json:
             return _sent(_search(live.engine, json))
         started = time.perf_counter()
-        strokes = reader.read(form.file.read())
+        reading = reader.read(form.file.read())
+        strokes = reading.strokes
         decode = {"decode": 1000 * (time.perf_counter() - started)}
         engine = live.engine
         results = _page(form, lambda k: engine.similar(strokes, k, form.classes))
-        answer = _answer(results, decode, seen=strokes)
+        answer = _answer(results, decode, reading)
         if form.return_embedding:
             answer.embedding = engine.embed(strokes).tolist()
         return _sent(answer)
@@ -131,7 +133,7 @@ def _page(asked: _Asked, search: Callable[[int], Results]) -> Results:
     return found.of([hit for hit in found.hits[asked.offset :] if hit.distance <= far])
 
 
-def _answer(results: Results, stages: dict[str, float] | None = None, seen: Strokes | None = None) -> SearchAnswer:
+def _answer(results: Results, stages: dict[str, float] | None = None, reading: Reading | None = None) -> SearchAnswer:
     stages = {**(stages or {}), **results.stages}
     timed = request.environ.get("trazo.request")
     if timed is not None:
@@ -141,7 +143,9 @@ def _answer(results: Results, stages: dict[str, float] | None = None, seen: Stro
         took_ms=round(sum(stages.values()), 3),
         hits=[HitAnswer(id=str(hit.id), label=hit.label, distance=hit.distance, rank=hit.rank) for hit in results.hits],
         guesses=[GuessAnswer(label=guess.label, probability=guess.probability) for guess in results.guesses],
-        seen=None if seen is None else as_drawing(seen),
+        seen=as_drawing(reading.strokes) if reading else None,
+        notes=list(reading.notes) if reading else [],
+        others=[as_drawing(strokes) for strokes in reading.others] if reading else [],
     )
 
 

@@ -82,7 +82,7 @@ async function run() {
     if (found.seen) canvas.show(found.seen);
     const nearest = found.hits[0] ? `Nearest: ${found.hits[0].label}. ` : "";
     say(`${nearest}${found.hits.length} sketches in ${Math.round(performance.now() - started)} ms.`);
-    if (found.seen) tell("What was read of your picture.");
+    if (found.seen) told(found);
     mark();
   } catch (error) {
     if (signal.aborted) return;
@@ -234,6 +234,17 @@ function say(text, problem = false) {
 function tell(text) {
   legend.textContent = text;
   legend.hidden = false;
+}
+
+/** What was read of a file, what was left out, and the other drawings on the sheet. */
+function told({ notes = [], others = [] }) {
+  tell(["What was read of your picture", ...notes].join("; ") + ".");
+  others.forEach((strokes, number) => {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "plain" });
+    button.textContent = others.length > 1 ? `Search drawing ${number + 2}` : "Search the other one";
+    button.addEventListener("click", () => canvas.load(strokes));
+    legend.append(" ", button);
+  });
 }
 
 async function copy(what, text) {

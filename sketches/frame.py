@@ -1,0 +1,114 @@
+"""What is printed around or under a drawing: borders, frames, the lines and squares of paper. All is left out."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from sketches.mask import Mask
+from sketches.picture import Colours, Grey
+
+BORDER = 0.08  # of a side: a border is no wider
+TONE = 40  # of 255: what is as light as a border, and what is not
+STRAIGHT = 0.006  # of a side: how far a printed line strays; one drawn by hand strays more
+RULES = 4  # so many lines at least make ruled paper
+FRAME_MARGIN = 0.12  # of the picture: a frame lies near its edge
+
+
+def without_border(colours: Colours) -> Colours:
+    """The picture without an even border of another lightness all around it."""
+    grey: Grey = np.asarray(cv2.cvtColor(colours, cv2.COLOR_RGB2GRAY), np.uint8)
+    deepest = int(BORDER * min(grey.shape))
+    if deepest < 2:
+        return colours
+    outer = _ring(grey, 0)
+    tone = float(np.median(outer))
+    if (np.abs(outer - tone) < TONE).mean() < 0.98:
+        return colours
+
+    def other(depth: int) -> bool:
+        return bool((np.abs(_ring(grey, depth) - tone) > TONE).mean() > 0.7)
+
+    if not all(map(other, range(deepest, 2 * deepest))):
+        return colours  # a line that runs around the picture is no border: within it the picture goes on as outside
+    inner = 1 + next(depth for depth in range(1, deepest + 1) if other(depth))  # one pixel more, where the border is blurred
+    return np.ascontiguousarray(colours[inner:-inner, inner:-inner])
+
+
+def _ring(grey: Grey, depth: int) -> npt.NDArray[np.float32]:
+    inner = grey[depth : grey.shape[0] - depth, depth : grey.shape[1] - depth]
+    return np.concatenate([inner[0], inner[-1], inner[:, 0], inner[:, -1]]).astype(np.float32)
+
+
+def without_rules(darkness: Grey) -> tuple[Grey, bool]:
+    """Darkness without straight lines that go on from edge to edge, as lined and squared paper has them.
+
+    Also says whether there were any. How dark such a line is, most of its row or column says: a drawing covers less of it.
+    """
+    lines = np.zeros_like(darkness)
+    found = False
+    for axis in (1, 0):
+        profile = np.percentile(darkness, 20, axis=axis).astype(np.uint8)
+        # Narrow peaks only: a solid drawing makes broad ones.
+        reach = max(5, round(0.02 * len(profile))) | 1
+        broad = cv2.morphologyEx(profile[None], cv2.MORPH_OPEN, np.ones((1, reach), np.uint8))[0]
+        peaks = cv2.subtract(profile, broad).ravel()
+        if _even(np.flatnonzero(np.diff(np.concatenate(([0], (peaks > 6).astype(np.int8)))) == 1)):
+            found = True
+            upper = np.percentile(darkness, 75, axis=axis).astype(np.uint8)  # a line is not equally dark everywhere
+            rule = np.where(cv2.dilate((peaks > 6).astype(np.uint8)[None], np.ones((1, 3), np.uint8))[0].ravel() > 0, upper, 0)
+            lines = np.maximum(lines, (rule[:, None] if axis == 1 else rule[None, :]).astype(np.uint8))
+    return (
+        (np.asarray(cv2.subtract(darkness, cv2.add(lines, (lines > 0) * np.uint8(8))), np.uint8), True)
+        if found
+        else (darkness, False)
+    )
+
+
+def _even(places: npt.NDArray[np.int64]) -> bool:
+    """Whether lines are as evenly spaced as printed ones, but for some that cannot be seen."""
+    gaps = np.diff(places)
+    return len(places) >= RULES and bool((np.abs(gaps - np.median(gaps)) <= 0.15 * np.median(gaps) + 1).mean() >= 0.6)
+
+
+def without_frame(ink: Mask) -> tuple[Mask, bool]:
+    """Ink without a printed rectangle around all of it; whether there was one.
+
+    It is straight, complete, near the edges of the picture, touches nothing, and there is something else within it: a drawn box
+    is none of it all at once.
+    """
+    height, width = ink.shape
+    _, spots, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    found = False
+    for spot in np.argsort(-stats[1:, cv2.CC_STAT_WIDTH] * stats[1:, cv2.CC_STAT_HEIGHT].astype(np.int64))[:2] + 1:
+        x, y, w, h, area = stats[spot].tolist()
+        near = x <= FRAME_MARGIN * width and y <= FRAME_MARGIN * height
+        near = near and x + w >= (1 - FRAME_MARGIN) * width and y + h >= (1 - FRAME_MARGIN) * height
+        if not near or area > 0.25 * w * h or min(w, h) < 16:
+            break
+        blob = spots[y : y + h, x : x + w] == spot
+        if not _printed(blob):
+            break
+        inside = ink.copy()
+        inside[spots == spot] = 0
+        if np.count_nonzero(inside[y : y + h, x : x + w]) < 0.02 * area:
+            break
+        ink, found = inside, True
+    return ink, found
+
+
+def _printed(blob: npt.NDArray[np.bool_]) -> bool:
+    """Whether a connected spot, cut to its size, is nothing but a straight rectangle of lines."""
+    height, width = blob.shape
+    for turned, length, depth in (
+        (blob, width, height),
+        (blob[::-1], width, height),
+        (blob.T, height, width),
+        (blob.T[::-1], height, width),
+    ):
+        first = np.where(turned.any(axis=0), turned.argmax(axis=0), depth)
+        if (first <= max(1.0, STRAIGHT * depth)).mean() < 0.97 or length < 16:
+            return False
+    rim = np.zeros_like(blob)
+    thick = max(3, round(0.05 * min(blob.shape)))
+    rim[:thick] = rim[-thick:] = rim[:, :thick] = rim[:, -thick:] = True
+    return not (blob & ~rim).any()
