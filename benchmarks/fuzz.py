@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     rng = np.random.default_rng(args.seed)
-    sketches = open_current(args.gallery).sketches
+    sketches = open_current(args.gallery)
     good = {kind: [encoded(sketches.strokes(row), kind) for row in rng.integers(len(sketches), size=SEEDS)] for kind in FORMATS}
     statuses: Counter[int] = Counter()
     times, failures = [], []

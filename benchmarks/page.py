@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--strokes", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    sketches = open_current(args.gallery).sketches
+    sketches = open_current(args.gallery)
     rows = np.random.default_rng(args.seed).permutation(len(sketches)).tolist()
     with server(args.gallery) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)

@@ -132,8 +132,8 @@ def answers(gallery: Path, names: tuple[str, str], seed: int) -> tuple[dict[str,
     for name in names:
         publish(gallery, name)
         engine = SearchEngine.open(gallery)
-        rows = np.random.default_rng(seed).integers(len(engine.snapshot.sketches), size=QUERIES)
-        drawings = [engine.snapshot.sketches.strokes(row) for row in rows]
+        rows = np.random.default_rng(seed).integers(len(engine.snapshot), size=QUERIES)
+        drawings = [engine.snapshot.strokes(row) for row in rows]
         expected[name] = [[str(hit.id) for hit in engine.similar(drawing, K).hits] for drawing in drawings]
         bodies = [{"strokes": as_drawing(drawing), "k": K} for drawing in drawings]
     return expected, bodies

@@ -24,8 +24,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     snapshot = open_current(args.gallery)
-    rows = np.random.default_rng(args.seed).integers(len(snapshot.sketches), size=COUNT)
-    drawings = [snapshot.sketches.strokes(row) for row in rows]
+    rows = np.random.default_rng(args.seed).integers(len(snapshot), size=COUNT)
+    drawings = [snapshot.strokes(row) for row in rows]
 
     started = time.perf_counter()
     rasters = np.stack([rasterise(strokes, snapshot.encoder.config.raster) for strokes in drawings])

@@ -22,6 +22,7 @@ from evaluation.report import write_report
 from evaluation.subject import Subject, of_drawings, of_file, of_gallery
 from evaluation.uploads import uploads
 from indexer.errors import GalleryError
+from indexer.index import IndexSpec, decoded
 from indexer.snapshot import open_current
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
@@ -198,8 +199,10 @@ def _neighbours(args: argparse.Namespace) -> None:
 
 def _ann(args: argparse.Namespace) -> None:
     snapshot = open_current(args.gallery)
-    embeddings = np.asarray(snapshot.embeddings)
-    settings = sweep(embeddings, candidates(len(embeddings), snapshot.manifest.factory), args.k, args.queries, args.seed)
+    manifest = snapshot.manifest
+    embeddings = decoded(snapshot.embeddings.span(0, snapshot.views))
+    served = IndexSpec(manifest.factory, **manifest.search)
+    settings = sweep(embeddings, candidates(len(embeddings), served), args.k, args.queries, args.seed)
     draw_frontier(settings, args.k, args.out)
     best = frontier(settings)
     print(f"{'ann_recall':>10} {'queries/s':>10} {'build s':>8} {'MB':>8}  index (* none is better in both)")
@@ -210,13 +213,13 @@ def _ann(args: argparse.Namespace) -> None:
             f"{one.ann_recall:10.4f} {one.queries_per_second:10.1f} {one.build_seconds:8.2f} {one.megabytes:8.1f}  "
             f"{one.index} {words} {star}"
         )
-    served = {"served": snapshot.manifest.factory, "snapshot": snapshot.name, "drawings": len(embeddings), "k": args.k}
+    told = {"served": manifest.factory, "snapshot": snapshot.name, "drawings": len(embeddings), "k": args.k}
     print(
         json.dumps(
             {
                 "settings": [asdict(one) for one in settings],
                 "figure": str(args.out),
-                **served,
+                **told,
                 "threads_of_each_index": 1,
                 **provenance(args.seed),
             }
@@ -226,9 +229,8 @@ def _ann(args: argparse.Namespace) -> None:
 
 def _latency(args: argparse.Namespace) -> None:
     engine = SearchEngine.open(args.gallery)
-    sketches = engine.snapshot.sketches
-    rows = np.random.default_rng(args.seed).integers(len(sketches), size=args.queries)
-    drawings = [sketches.strokes(row) for row in rows]
+    rows = np.random.default_rng(args.seed).integers(len(engine.snapshot), size=args.queries)
+    drawings = [engine.snapshot.strokes(row) for row in rows.tolist()]
     single = single_queries(engine, drawings)
     for kind, stages in single.items():
         print(f"{kind:8}", "  ".join(f"{stage} {t.p50:.2f} / {t.p95:.2f} / {t.p99:.2f}" for stage, t in stages.items()), "ms")
@@ -243,7 +245,7 @@ def _latency(args: argparse.Namespace) -> None:
                 "single_query_ms": {kind: {name: asdict(t) for name, t in stages.items()} for kind, stages in single.items()},
                 **{way.replace(" ", "_"): [asdict(load) for load in tried] for way, tried in loads.items()},
                 "drawings": len(engine),
-                "checkpoint": engine.snapshot.encoder.name,
+                "checkpoint": engine.encoder.name,
                 "threads_of_each_query": 1,
                 **provenance(args.seed),
             }

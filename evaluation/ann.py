@@ -7,7 +7,7 @@ It says nothing of how good the embedding is: that is the mAP, which never goes 
 import importlib.util
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from evaluation.ranking import EvaluationError
+from indexer.index import IndexSpec, Nearest, fill_index, train_index
 
 Vectors = npt.NDArray[np.float32]
 Search = Callable[[Vectors], npt.NDArray[np.int64]]  # queries (Q, D) to rows (Q, k), asked one after the other
@@ -94,20 +95,30 @@ def ann_recall(
     return right / (len(asked) * k)
 
 
-def candidates(size: int, served: str) -> list[Candidate]:
-    """FAISS's, `served` (a factory) first, and of the libraries one might take instead those that are installed."""
-    nlist = max(16, round(4 * size**0.5))
-    choices: dict[str, list[dict[str, int]]] = {
-        served: [{}],
-        "Flat": [{}],
+def candidates(size: int, served: IndexSpec) -> list[Candidate]:
+    """FAISS's, `served` first, and of the libraries one might take instead those that are installed.
+
+    Those that a gallery may have (indexer/index.py) are measured as they are served: by candidates, each measured exactly.
+    """
+    lists = max(16, round(4 * size**0.5))
+    served_lists = 1 << round(np.log2(lists))
+    probes = [{"nprobe": n} for n in (1, 2, 4, 8, 16, 32, 64)]
+    alone: dict[str, list[dict[str, int]]] = {
         "SQ8": [{}],
-        f"IVF{nlist},Flat": [{"nprobe": n} for n in (1, 2, 4, 8, 16, 32, 64)],
-        f"IVF{nlist},SQ8": [{"nprobe": n} for n in (2, 8, 32)],
+        f"IVF{lists},Flat": probes,
+        f"IVF{lists},SQ8": probes,
         "HNSW32": [{"efSearch": n} for n in (16, 32, 64, 128, 256)],
+    }
+    measured = {
+        f"IVF{served_lists},RaBitQfs": [one | {"k_factor": factor} for factor in (16, 48) for one in probes],
+        f"IVF{served_lists},SQ8": [one | {"k_factor": 2} for one in probes],
     }
     others = {"hnswlib": _hnswlib, "usearch": _usearch, "scann": _scann}
     return [
-        *(Candidate(f"FAISS {factory}", _faiss(factory, choice)) for factory, choice in choices.items()),
+        Candidate(f"served: {served.factory}", _served(served.factory, [served.search])),
+        Candidate("FAISS Flat", _faiss("Flat", [{}])),
+        *(Candidate(f"{factory}, measured", _served(factory, choice)) for factory, choice in measured.items()),
+        *(Candidate(f"FAISS {factory}", _faiss(factory, choice)) for factory, choice in alone.items()),
         *(Candidate(name, build) for name, build in others.items() if importlib.util.find_spec(name)),
     ]
 
@@ -167,6 +178,51 @@ def _faiss(factory: str, choices: Sequence[dict[str, int]]) -> Callable[[Vectors
             return lambda asked: np.concatenate([index.search(query[None], k, params=parameters)[1] for query in asked])
 
         return Built([(choice, with_parameters(choice)) for choice in choices], len(faiss.serialize_index(index)) / 1e6)
+
+    return build
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    """float16 rows (V, D) as a snapshot has them, but in memory."""
+
+    array: npt.NDArray[np.float16]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
+        return self.array[rows]
+
+    def span(self, first: int, last: int) -> npt.NDArray[np.float16]:
+        return self.array[first:last]
+
+
+def _served(factory: str, choices: Sequence[Mapping[str, int]]) -> Callable[[Vectors, int], Built]:
+    """An index as a gallery has it: what it finds is measured again, exactly, from float16 rows beside it."""
+
+    def build(vectors: Vectors, k: int) -> Built:
+        stored = vectors.astype(np.float16)
+        index = None
+        if factory != "Flat":
+            index = train_index(IndexSpec(factory), stored, memory=2 << 30)
+            fill_index(index, stored)
+
+        def with_parameters(choice: Mapping[str, int]) -> Search:
+            nearest = Nearest(_InMemory(stored), index, choice)
+
+            def search(asked: Vectors) -> npt.NDArray[np.int64]:
+                found = [nearest(query, k)[1][:k] for query in asked]
+                return np.stack([np.pad(rows, (0, k - len(rows)), constant_values=-1) for rows in found])
+
+            return search
+
+        size = 4 * vectors.size if index is None else len(faiss.serialize_index(index))
+        return Built([(dict(choice), with_parameters(choice)) for choice in choices], size / 1e6)
 
     return build
 

@@ -1,5 +1,6 @@
 """A sheet of queries and their nearest neighbours, for people who would rather look than read."""
 
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,13 @@ def draw_neighbours(engine: SearchEngine, path: Path, queries: int = 20, k: int 
 
     Frames are green around the query's class and red around others, with class and distance below.
     """
-    sketches = engine.snapshot.sketches
-    there = [row for row, key in enumerate(sketches.ids.tolist()) if key in engine]  # not those removed since
-    rows = np.random.default_rng(seed).choice(there, min(queries, len(there)), replace=False)
-    figure = Figure(figsize=(1.15 * (k + 1), 1.3 * len(rows)), layout="constrained")
-    axes = figure.subplots(len(rows), k + 1, squeeze=False)
+    drawn = np.random.default_rng(seed).permutation(len(engine.snapshot))
+    there = (key for key in engine.snapshot.ids[drawn].tolist() if key in engine)  # not those removed since
+    asked = [engine.sketch(key) for key in islice(there, queries)]
+    figure = Figure(figsize=(1.15 * (k + 1), 1.3 * len(asked)), layout="constrained")
+    axes = figure.subplots(len(asked), k + 1, squeeze=False)
     relevant = 0
-    for line, row in zip(axes, rows, strict=True):
-        query = sketches.sketch(row)
+    for line, query in zip(axes, asked, strict=True):
         _show(line[0], query.strokes, query.label, QUERY)
         for axis, hit in zip(line[1:], engine.similar_to_id(query.id, k).hits, strict=False):
             right = hit.label == query.label
@@ -32,7 +32,7 @@ def draw_neighbours(engine: SearchEngine, path: Path, queries: int = 20, k: int 
             _show(axis, engine.sketch(hit.id).strokes, f"{hit.label} {hit.distance:.2f}", RIGHT if right else WRONG)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
-    return relevant / (len(rows) * k)
+    return relevant / (len(asked) * k)
 
 
 def _show(axes: Axes, strokes: Strokes, words: str, colour: str) -> None:

@@ -10,6 +10,9 @@ import numpy.typing as npt
 from scipy.special import softmax
 
 from evaluation.ranking import EvaluationError
+from indexer.contents import contents
+from indexer.overlay import Overlay
+from indexer.record import decode_item
 from indexer.snapshot import open_current
 from nets.classify import classifier_report
 from nets.encoder import Encoder
@@ -82,13 +85,21 @@ def of_drawings(encoder: Encoder, sketches: SketchSet) -> Subject:
 
 
 def of_gallery(gallery: Path) -> Subject:
-    """The current snapshot as it is served: its stored embeddings. Raises SnapshotError.
+    """A gallery as it is served: the items of the current snapshot and the changes since, by their stored embeddings.
 
-    The classifier's answers are not stored; they are computed again from the stored strokes.
+    Of an item with several views its own drawing counts. The classifier's answers are not stored; they are computed again from
+    the strokes. Raises GalleryError.
     """
-    snapshot = open_current(gallery)
-    again = of_drawings(snapshot.encoder, snapshot.sketches)
-    return replace(again, embeddings=snapshot.embeddings, source={"snapshot": snapshot.name, **again.source})
+    snapshot, overlay = open_current(gallery), Overlay(gallery)
+    entries = [entry for entry in contents(snapshot, overlay, snapshot.manifest.net) if entry.own]
+    classes = tuple(sorted({entry.label for entry in entries}))
+    items = (decode_item(entry.record, entry.id, entry.label) for entry in entries)
+    again = of_drawings(snapshot.encoder, SketchSet.of(items, classes))
+    embeddings = again.embeddings.copy()
+    for row, entry in zip(embeddings, entries, strict=True):
+        if entry.embedding is not None:
+            row[: snapshot.dimensions] = entry.embedding
+    return replace(again, embeddings=embeddings, source={"snapshot": snapshot.name, "changes": overlay.last(), **again.source})
 
 
 def of_file(path: Path, seed: int = 0) -> Subject:

@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,14 +15,19 @@ import numpy.typing as npt
 
 from evaluation.gate import judge
 from evaluation.ranking import EvaluationError
-from indexer.build import build
+from indexer.backup import backup, restore
+from indexer.build import MEMORY, build
 from indexer.errors import GalleryError, NotPublished
 from indexer.first import first_gallery
+from indexer.fold import fold
 from indexer.housekeeping import collect, entries, verify
+from indexer.index import IndexSpec, parse_index
 from indexer.online import change_gallery
-from indexer.pointer import current_snapshot, rollback
+from indexer.pointer import current_snapshot
 from indexer.rebuild import Gate, own_checkpoint, rebuild
+from indexer.rollback import rollback
 from indexer.snapshot import Manifest
+from indexer.upgrade import upgrade
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
 from sketches.errors import SketchError
@@ -55,6 +61,10 @@ def main(arguments: list[str] | None = None) -> int:
     rebuilding.add_argument("--max-drop", type=float, default=0.005, help="mAP that may be lost (default 0.005)")
     rebuilding.add_argument("--force", action="store_true", help="publish even if worse; the snapshot records it")
 
+    for one in (building, rebuilding):
+        one.add_argument("--memory", type=_bytes, default=MEMORY, metavar="SIZE", help="what it may take, such as 500M or 4G")
+        one.add_argument("--index", metavar="FACTORY", help="instead of the one chosen by size; see docs/sizes.md")
+
     rolling = command("rollback", _rollback, "make the snapshot before the current one, or any other, current again")
     rolling.add_argument("--to", metavar="SNAPSHOT")
 
@@ -69,6 +79,15 @@ def main(arguments: list[str] | None = None) -> int:
     add_selection(adding)
     removing = command("remove", _remove, "remove drawings from a gallery, while it is served")
     removing.add_argument("--ids", type=Path, required=True, metavar="FILE", help="ids, one a line")
+
+    command("fold", _fold, "fold the changes into a new snapshot with the net that is served, as a server does by itself")
+
+    backing = command("backup", _backup, "copy the current snapshot and all changes into a new folder, while it is served")
+    backing.add_argument("--to", type=Path, required=True, metavar="DIR", help="a folder that is not there yet")
+    restoring = command("restore", _restore, "make a gallery what it was when it was backed up, while it is served")
+    restoring.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="a backup")
+    restoring.add_argument("--discard-changes", action="store_true", help="drop what was changed since the backup")
+    command("upgrade", _upgrade, "take over a gallery that an older version made")
 
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
@@ -86,7 +105,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _build(args: argparse.Namespace) -> dict[str, Any]:
     encoder = Encoder(find_checkpoint(args.checkpoint))
     source = {"protocol": args.protocol} if args.protocol else {"folder": args.data.name, "per_class": args.per_class}
-    return _shown(build(args.gallery, selected(args, "test"), encoder, source, args.discard_changes))
+    return _shown(
+        build(
+            args.gallery, selected(args, "test"), encoder, source, args.discard_changes, memory=args.memory, index=_index(args)
+        )
+    )
 
 
 def _first(args: argparse.Namespace) -> dict[str, Any]:
@@ -106,16 +129,14 @@ def _rebuild(args: argparse.Namespace) -> dict[str, Any]:
         try:
             verdict = judge(before, after, labels, ids, args.max_drop)
         except EvaluationError as error:
-            return Gate(False, f"The candidate cannot be judged: {error}.", {})
-        low, high = verdict.difference_interval
-        summary = (
-            f"mAP {verdict.map:.4f}, before {verdict.map_before:.4f}: {verdict.difference:+.4f} [{low:+.4f}, {high:+.4f}] "
-            f"over {verdict.queries} queries among {verdict.drawings} drawings."
-        )
-        logging.info("%s", summary)
-        return Gate(verdict.passed, summary, asdict(verdict))
+            summary = f"Nothing was judged: {error}."
+            logging.info("%s", summary)
+            return Gate(True, summary, {"judged": False})
+        logging.info("%s", verdict.summary)
+        return Gate(verdict.passed, verdict.summary, asdict(verdict))
 
-    return _shown(rebuild(args.gallery, Encoder(path, name=name), gate, args.force))
+    encoder = Encoder(path, name=name)
+    return _shown(rebuild(args.gallery, encoder, gate, args.force, memory=args.memory, index=_index(args)))
 
 
 def _rollback(args: argparse.Namespace) -> dict[str, Any]:
@@ -137,13 +158,19 @@ def _verify(args: argparse.Namespace) -> dict[str, Any]:
     return verify(args.gallery, args.snapshot)
 
 
+def _fold(args: argparse.Namespace) -> dict[str, Any]:
+    os.nice(10)  # it is in no hurry, and a server may be answering on the same machine
+    manifest, removed = fold(args.gallery)
+    return {**_shown(manifest), "removed": removed}
+
+
 def _gc(args: argparse.Namespace) -> dict[str, Any]:
     return {"removed": collect(args.gallery, args.keep)}
 
 
 def _add(args: argparse.Namespace) -> dict[str, Any]:
-    change = change_gallery(args.gallery, added=list(selected(args, "test")))
-    return {"added": len(change.added), "change": change.seq}
+    drawings = list(selected(args, "test"))
+    return {"added": len(drawings), "change": change_gallery(args.gallery, added=drawings)}
 
 
 def _remove(args: argparse.Namespace) -> dict[str, Any]:
@@ -151,12 +178,35 @@ def _remove(args: argparse.Namespace) -> dict[str, Any]:
     wrong = [word for word in words if not word.isascii() or not word.isdigit()]
     if wrong or not words:
         raise GalleryError(f"{args.ids} lists {wrong[0]!r}, which is no id" if wrong else f"{args.ids} lists no id")
-    change = change_gallery(args.gallery, removed=list(map(int, words)))
-    return {"removed": len(change.removed), "change": change.seq}
+    return {"removed": len(words), "change": change_gallery(args.gallery, removed=list(map(int, words)))}
+
+
+def _backup(args: argparse.Namespace) -> dict[str, Any]:
+    return {"backup": str(args.to), **_shown(backup(args.gallery, args.to))}
+
+
+def _restore(args: argparse.Namespace) -> dict[str, Any]:
+    return _shown(restore(args.gallery, args.source, args.discard_changes))
+
+
+def _upgrade(args: argparse.Namespace) -> dict[str, Any]:
+    return upgrade(args.gallery)
 
 
 def _shown(manifest: Manifest) -> dict[str, Any]:
     return {name: value for name, value in asdict(manifest).items() if name not in ("files", "raster")}
+
+
+def _index(args: argparse.Namespace) -> IndexSpec | None:
+    return parse_index(args.index) if args.index else None
+
+
+def _bytes(word: str) -> int:
+    """A size in bytes, with K, M or G behind it for thousands of them."""
+    number, unit = (word[:-1], word[-1].upper()) if word[-1:].upper() in ("K", "M", "G") else (word, "")
+    if not number.isdecimal() or not int(number):
+        raise argparse.ArgumentTypeError(f"{word!r} is no size; write one like 500M or 4G")
+    return max(int(number) * {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}[unit], 64_000_000)
 
 
 def _at_least_one(word: str) -> int:

@@ -1,64 +1,96 @@
-"""Build a gallery from a folder of drawings: embed every one, write a snapshot, publish it."""
+"""Build a gallery from any number of items: order them, embed every one, index them, publish. Memory does not grow with them.
 
+All is written in GALLERY/work. What a kill or a failure leaves there is taken over by the next build or rebuild with the
+same net: drawings that were embedded are not embedded again.
+"""
+
+import json
 import shutil
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import faiss
-import h5py
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 from filelock import FileLock, Timeout
+from tqdm import tqdm
 
-from indexer.errors import GalleryError, SnapshotError
+from indexer.embedding import BLOCK, EmbeddingFile
+from indexer.entry import Entry, item_entries
+from indexer.errors import GalleryError
 from indexer.exact import agreement
-from indexer.journal import Journal
+from indexer.index import IndexSpec, Nearest, fill_index, index_for, train_index
+from indexer.overlay import Overlay
 from indexer.pointer import SNAPSHOTS, history, publish
-from indexer.snapshot import CHECKPOINT, GALLERY, INDEX, Manifest, open_snapshot, read_manifest, seal, write_gallery
+from indexer.snapshot import (
+    CHECKPOINT,
+    CLASSES,
+    EMBEDDINGS,
+    IDS,
+    INDEX,
+    RECORDS,
+    SORTED_IDS,
+    SORTED_ROWS,
+    STARTS,
+    VIEW_ITEMS,
+    Manifest,
+    Snapshot,
+    checked_files,
+    digest_files,
+    read_manifest,
+    seal,
+)
+from indexer.spool import Spool, sorted_parts
 from nets.digest import sha256_of
-from nets.embedding import EMBEDDING_DIM
 from nets.encoder import Encoder
 from sketches.errors import DatasetError
-from sketches.sketch_set import SketchSet
+from sketches.sketch import Sketch
 
-FACTORY = "Flat"  # exact; compressed indexes for larger galleries would be chosen here
+WORK = "work"
 UNFINISHED = ".unfinished-"
+MEMORY = 2 << 30  # bytes that a build may take, beside the index itself
 
 
 def build(
-    gallery: Path, sketches: SketchSet, encoder: Encoder, source: Mapping[str, Any], discard_changes: bool = False
+    gallery: Path,
+    items: Iterable[Sketch],
+    encoder: Encoder,
+    source: Mapping[str, Any],
+    discard_changes: bool = False,
+    *,
+    memory: int = MEMORY,
+    index: IndexSpec | None = None,
 ) -> Manifest:
-    """Embed the drawings and publish them as the gallery's new current snapshot, in place of all it held.
+    """Embed the items, in any order, and publish them as the gallery's new current snapshot, in place of all it held.
 
-    Raises DatasetError for no drawings; GalleryError where another build is running, or where drawings were added or removed
-    online, which this would undo, unless `discard_changes`; OSError where the disk fails. Then the gallery is what it was.
+    Of two items with one id the first is kept and the log names both. `index` is chosen by size unless given.
+    Raises DatasetError for no items, DamagedSketch for one that is none; GalleryError where another build is running, or where
+    drawings were added or removed online, which this would undo, unless `discard_changes`; OSError where the disk fails. Then
+    the gallery is what it was.
     """
-    if not len(sketches):
-        raise DatasetError("there is no drawing to index")
     with writing(gallery):
-        seq = last_change(gallery)
-        if seq and not discard_changes:
+        last = last_change(gallery)
+        if last and not discard_changes:
             raise GalleryError(
                 f"{gallery} holds changes made online, which a build from a folder would undo; "
                 "`rebuild` keeps them, `build --discard-changes` drops them"
             )
-        started = time.monotonic()
-        embeddings, _ = encoder.encode(sketches)
-        folder = write_snapshot(gallery, sketches, embeddings, encoder, source=source, journal_seq=seq, started=started)
+        folder = write_snapshot(
+            gallery, item_entries(items), encoder, source=source, last_change=last, memory=memory, index=index, empty=False
+        )
         publish(gallery, folder.name)
         return read_manifest(folder)
 
 
 @contextmanager
 def writing(gallery: Path) -> Iterator[None]:
-    """One build, rebuild or clean-up of a gallery at a time; what a killed one left is removed. Raises GalleryError."""
+    """One build, rebuild or clean-up of a gallery at a time; what a killed clean-up left is removed. Raises GalleryError."""
     (gallery / SNAPSHOTS).mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(gallery / "writer.lock", timeout=0):
@@ -70,61 +102,151 @@ def writing(gallery: Path) -> Iterator[None]:
 
 
 def last_change(gallery: Path) -> int:
-    """The number of the last change made online, in the journal or already in a snapshot; 0 where there never was one."""
-    names = history(gallery)
-    held = 0
-    if names and (gallery / SNAPSHOTS / names[0]).is_dir():
-        try:
-            held = read_manifest(gallery / SNAPSHOTS / names[0]).journal_seq
-        except SnapshotError:
-            held = 0  # of an older format, or damaged: a build replaces it
-    return max([held, *(change.seq for change in Journal(gallery).all_changes())])
+    """The number of the last change made online; 0 where there never was one."""
+    return Overlay(gallery).last() if history(gallery) else 0
 
 
 def write_snapshot(
     gallery: Path,
-    sketches: SketchSet,
-    embeddings: npt.NDArray[np.float32],
+    entries: Iterable[Entry],
     encoder: Encoder,
     *,
     source: Mapping[str, Any],
-    journal_seq: int,
-    started: float,
-    quality: Mapping[str, Any] | None = None,
+    last_change: int,
+    memory: int = MEMORY,
+    index: IndexSpec | None = None,
+    measure: Callable[[Snapshot], Mapping[str, Any]] = lambda candidate: {},
+    empty: bool = True,
 ) -> Path:
-    """Write a snapshot, read it back and check it; its folder, not yet published.
+    """Write a snapshot of the entries, read it back, check and measure it; its folder, not yet published.
 
-    All is written to a temporary folder; after a failure nothing is left of it. Raises GalleryError, OSError.
+    `measure` adds to what is said of its quality. After a failure the work so far is kept for the next call.
+    Raises DatasetError for no entries unless it may be `empty`, GalleryError, OSError.
     """
-    if not np.isfinite(embeddings).all():
-        raise GalleryError(f"{encoder.name} embeds some of the drawings as NaN or infinity; train it again")
-    snapshots = gallery / SNAPSHOTS
-    folder = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=snapshots))
+    started = time.monotonic()
+    work = _work_folder(gallery, encoder)
+    spool = Spool(work / "spool", encoder.dimensions, memory, entries)
+    if not (spool.items or empty):
+        shutil.rmtree(work)
+        raise DatasetError("there is no drawing to index")
+    folder = work / "snapshot"
+    folder.mkdir(exist_ok=True)
+    for path in folder.iterdir():
+        if path.name != EMBEDDINGS:  # of an earlier try
+            path.unlink()
+    _write_rows(spool, folder, work / "embedded.log", encoder)
+    shutil.rmtree(work / "spool")
+    _sort_ids(folder, spool.items, memory)
+    spec = index or index_for(spool.views)
+    if spec.factory != "Flat":
+        embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r")
+        built = train_index(spec, embeddings, memory)
+        fill_index(built, embeddings)
+        faiss.write_index(built, str(folder / INDEX))
+        del built, embeddings
+    encoder.save(folder / CHECKPOINT)
+    manifest = Manifest(
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        size=spool.items,
+        views=spool.views,
+        dimensions=encoder.dimensions,
+        classes=len(spool.classes),
+        checkpoint=encoder.name,
+        net=sha256_of(folder / CHECKPOINT),
+        raster=asdict(encoder.config.raster),
+        factory=spec.factory,
+        search=spec.search,
+        source=dict(source),
+        build_seconds=round(time.monotonic() - started, 2),
+        versions={module.__name__: module.__version__ for module in (onnxruntime, faiss, np)},
+        files=digest_files(folder),
+        last_change=last_change,
+    )
+    candidate = Snapshot(folder, manifest, checked_files(folder, manifest))
+    candidate.verify()
+    quality = {**_agreement(candidate), **measure(candidate)}
+    if spool.duplicates:
+        quality["left_out_for_their_id"] = spool.duplicates
+    manifest = replace(manifest, quality=quality, build_seconds=round(time.monotonic() - started, 2))
+    place = seal(folder, manifest, gallery / SNAPSHOTS)
+    shutil.rmtree(work)
+    return place
+
+
+def _work_folder(gallery: Path, encoder: Encoder) -> Path:
+    """GALLERY/work: what an earlier call with the same net left of embeddings, or nothing."""
+    work, plan = gallery / WORK, {"net": encoder.sha256, "dimensions": encoder.dimensions, "block": BLOCK}
     try:
-        index = faiss.index_factory(EMBEDDING_DIM, FACTORY, faiss.METRIC_L2)
-        index.add(embeddings)
-        write_gallery(folder / GALLERY, sketches, embeddings)
-        faiss.write_index(index, str(folder / INDEX))
-        encoder.save(folder / CHECKPOINT)
-        manifest = Manifest(
-            created=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            size=len(sketches),
-            dim=EMBEDDING_DIM,
-            classes=len(np.unique(sketches.labels)),
-            checkpoint=encoder.name,
-            raster=asdict(encoder.config.raster),
-            factory=FACTORY,
-            source=dict(source),
-            build_seconds=round(time.monotonic() - started, 2),
-            versions={module.__name__: module.__version__ for module in (onnxruntime, faiss, h5py, np)},
-            files={name: sha256_of(folder / name) for name in (GALLERY, INDEX, CHECKPOINT)},
-            journal_seq=journal_seq,
-            quality={"ann_recall@10": agreement(index, embeddings), **(quality or {})},
-        )
-        folder.chmod(0o755)
-        folder = seal(folder, manifest, snapshots)
-        open_snapshot(folder)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return folder
+        same = json.loads((work / "plan.json").read_text("utf-8")) == plan
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        (work / "plan.json").write_text(json.dumps(plan), "utf-8")
+    shutil.rmtree(work / "spool", ignore_errors=True)
+    return work
+
+
+def _write_rows(spool: Spool, folder: Path, log: Path, encoder: Encoder) -> None:
+    """All that stands in the order of the rows: ids, records, views and embeddings."""
+    classes = {"names": spool.classes, "starts": spool.class_starts}
+    (folder / CLASSES).write_text(json.dumps(classes) + "\n", "utf-8")
+    with (
+        EmbeddingFile(folder / EMBEDDINGS, log, spool.views, encoder) as embeddings,
+        Column(folder / IDS, "<u8", spool.items) as ids,
+        Column(folder / VIEW_ITEMS, "<u4", spool.views) as view_items,
+        Column(folder / STARTS, "<i8", spool.views + 1) as starts,
+        (folder / RECORDS).open("wb") as records,
+        tqdm(total=spool.views, desc="embedding", unit="drawing", disable=None) as bar,
+    ):
+        starts.append([0])
+        entries = iter(spool)
+        first, item, end = 0, -1, 0
+        for rows in iter(lambda: tuple(islice(entries, BLOCK)), ()):
+            embeddings.write(first, rows)
+            first += len(rows)
+            ids.append([row.id for row in rows if row.own])
+            numbers = item + np.cumsum([row.own for row in rows])
+            view_items.append(numbers)
+            item = int(numbers[-1])
+            ends = end + np.cumsum([len(row.record) for row in rows])
+            starts.append(ends)
+            end = int(ends[-1])
+            records.write(b"".join(row.record for row in rows))
+            bar.update(len(rows))
+
+
+def _sort_ids(folder: Path, items: int, memory: int) -> None:
+    ids = np.load(folder / IDS, mmap_mode="r" if items else None)
+    with Column(folder / SORTED_IDS, "<u8", items) as keys, Column(folder / SORTED_ROWS, "<u4", items) as rows:
+        for some, places in sorted_parts(lambda a, b: (ids[a:b], np.arange(a, b)), items, max(1 << 16, memory // 64)):
+            keys.append(some)
+            rows.append(places)
+
+
+def _agreement(candidate: Snapshot) -> dict[str, Any]:
+    if not len(candidate):
+        return {}
+    if candidate.index is None:
+        return {"ann_recall@10": 1.0}  # every embedding is measured
+    recall, interval = agreement(Nearest.of(candidate), np.load(candidate.folder / EMBEDDINGS, mmap_mode="r"))
+    return {"ann_recall@10": round(recall, 4), "ann_recall@10_interval": [round(edge, 4) for edge in interval]}
+
+
+class Column:
+    """An .npy file that is written from its beginning to its end."""
+
+    def __init__(self, path: Path, dtype: str, length: int) -> None:
+        self._file = path.open("wb")
+        self._dtype = dtype
+        np.lib.format.write_array_header_1_0(self._file, {"descr": dtype, "fortran_order": False, "shape": (length,)})
+
+    def append(self, values: Any) -> None:
+        self._file.write(np.asarray(values, self._dtype).tobytes())
+
+    def __enter__(self) -> "Column":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()

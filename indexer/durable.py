@@ -24,3 +24,14 @@ def replace_file(path: Path, content: bytes) -> None:
         unfinished.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def allocate(path: Path, size: int) -> None:
+    """A file of this size whose room on the disk is taken: what is written to it later, mapped or not, finds room.
+
+    What the file held before stays. Raises OSError where there is no room.
+    """
+    with path.open("ab") as file:
+        file.truncate(size)
+        if size:
+            os.posix_fallocate(file.fileno(), 0, size)

@@ -2,7 +2,8 @@
 
 GalleryError           any of the below; the message says what was wrong and what to do
 ├── SnapshotError      a snapshot that is missing, damaged or does not fit
-├── JournalError       changes that cannot be read back
+├── OverlayError       a database of changes that is missing, damaged or was replaced
+├── GalleryBusy        another process holds the gallery; nothing was changed, and the same call may succeed later
 ├── ChangeRefused      a change that contradicts the gallery: an id twice, a missing one
 └── NotPublished       a rebuild that was finished, measured and found worse
 """
@@ -16,12 +17,20 @@ class SnapshotError(GalleryError):
     """A snapshot that is missing, damaged or does not fit."""
 
 
-class JournalError(GalleryError):
-    """A journal whose lines are not what was written."""
+class OverlayError(GalleryError):
+    """A database of changes that is missing, or does not hold what was written."""
+
+
+class GalleryBusy(GalleryError):
+    """A lock that another process held longer than we wait. Nothing was changed."""
 
 
 class ChangeRefused(GalleryError):
-    """An add of an id that is there, or a removal of one that is not."""
+    """An add of an id that is there, or a removal of one that is not. `key` is the id, None where nothing was to be changed."""
+
+    def __init__(self, message: str, key: int | None = None) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class NotPublished(GalleryError):

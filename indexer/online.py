@@ -1,25 +1,38 @@
-"""Change a gallery from the command line while it is served: the server reads the journal and follows at once."""
+"""Change a gallery from the command line while it is served: the server follows at once."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from indexer.journal import Change, Journal, refuse_contradiction
+import numpy as np
+
+from indexer.entry import as_item
+from indexer.overlay import Added, Overlay
 from indexer.snapshot import open_current
-from sketches.sketch import Sketch
+from nets.encoder import BATCH, Encoder
+from sketches.item import Item
+from sketches.sketch import Sketch, check_strokes
 
 
-def change_gallery(gallery: Path, added: Sequence[Sketch] = (), removed: Sequence[int] = ()) -> Change:
-    """Add drawings and remove ids, all or nothing, for good once this returns.
+def change_gallery(gallery: Path, added: Sequence[Sketch] = (), removed: Sequence[int] = ()) -> int:
+    """Add drawings and remove ids, all or nothing, for good once this returns; the number of the change.
 
-    Raises ChangeRefused for an id that is there already or a missing one, GalleryError where the gallery cannot be read,
-    OSError where the disk fails.
+    All is embedded first, so nobody else who changes the gallery waits for that. Raises ChangeRefused for an id that is there
+    already or a missing one, DamagedSketch for what an item may not have, GalleryError where the gallery cannot be read,
+    GalleryBusy, OSError where the disk fails; then nothing has changed.
     """
     snapshot = open_current(gallery)
-    journal = Journal(gallery, snapshot.manifest.journal_seq)
-    with journal.lock:
-        ids = set(snapshot.sketches.ids.tolist())
-        for change in journal.new_changes():
-            ids.difference_update(change.removed)
-            ids.update(sketch.id for sketch in change.added)
-        refuse_contradiction(ids.__contains__, added, removed)
-        return journal.append(added, removed)
+    items = [as_item(sketch) for sketch in added]
+    embedded = embed_items(items, snapshot.encoder) if items else []
+    return Overlay(gallery).change(
+        snapshot.manifest.last_change, lambda key: snapshot.row(key) is not None, snapshot.manifest.net, embedded, removed
+    )
+
+
+def embed_items(items: Sequence[Item], encoder: Encoder) -> list[Added]:
+    """The items with their embeddings. Raises DamagedSketch."""
+    found = []
+    for start in range(0, len(items), BATCH):
+        part = items[start : start + BATCH]
+        embeddings = encoder.embed(np.stack([encoder.raster(check_strokes(item.strokes)) for item in part]))
+        found += [Added(item, embedding) for item, embedding in zip(part, embeddings, strict=True)]
+    return found

@@ -1,19 +1,59 @@
-"""The pointer of a gallery: which snapshot is current, and which ones were before."""
+"""The pointer of a gallery: which snapshot is current, which ones were before, and which were taken back.
 
+The file CURRENT has one name a line: the current snapshot first, then those published before it, the latest first.
+A name followed by `taken-back` was current once and was rolled back.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from indexer.durable import replace_file
-from indexer.errors import GalleryError
+from indexer.errors import GalleryBusy, GalleryError
+from indexer.overlay import Overlay
 
 CURRENT, SNAPSHOTS = "CURRENT", "snapshots"
+TAKEN_BACK = "taken-back"
+WAIT = 10.0  # seconds for the pointer's lock, which is held for moments
 
 
-def history(gallery: Path) -> list[str]:
+@dataclass(frozen=True)
+class Pointer:
+    """Names of snapshots: `published`, the current one first, and `taken_back`, the latest first."""
+
+    published: tuple[str, ...] = ()
+    taken_back: tuple[str, ...] = ()
+
+
+def read_pointer(gallery: Path) -> Pointer:
+    """What the pointer says; nothing where there is no gallery yet. Raises GalleryError for a file that is no pointer."""
+    path = gallery / CURRENT
+    try:
+        lines = [line.split() for line in path.read_text("utf-8").splitlines()]
+    except FileNotFoundError:
+        return Pointer()
+    except (OSError, UnicodeDecodeError) as error:
+        raise GalleryError(f"{path} cannot be read ({error}); {_REPAIR}") from error
+    if not lines or any(line[1:] not in ([], [TAKEN_BACK]) or not line for line in lines):
+        raise GalleryError(f"{path} is not a list of snapshots; {_REPAIR}")
+    taken_back = tuple(line[0] for line in lines if len(line) == 2)
+    return Pointer(tuple(line[0] for line in lines if len(line) == 1), taken_back)
+
+
+def history(gallery: Path) -> tuple[str, ...]:
     """Names of the snapshots that were published, the current one first; empty where there is no gallery yet."""
-    pointer = gallery / CURRENT
-    return pointer.read_text("utf-8").split() if pointer.is_file() else []
+    return read_pointer(gallery).published
+
+
+def snapshot_folder(gallery: Path, name: str) -> Path:
+    """The folder of a snapshot by its name. Raises GalleryError where there is none, or where this is no name of one."""
+    folder = gallery / SNAPSHOTS / name
+    if name.startswith(".") or folder.name != name or not folder.is_dir():
+        raise GalleryError(f"{gallery} has no snapshot {name!r}; `python -m indexer list` shows what it has")
+    return folder
 
 
 def current_snapshot(gallery: Path) -> Path:
@@ -21,40 +61,48 @@ def current_snapshot(gallery: Path) -> Path:
     names = history(gallery)
     if not names:
         raise GalleryError(f"{gallery} holds no gallery; `python -m indexer build` makes one")
-    folder = gallery / SNAPSHOTS / names[0]
-    if not folder.is_dir():
+    try:
+        return snapshot_folder(gallery, names[0])
+    except GalleryError as error:
         raise GalleryError(
             f"{gallery / CURRENT} names the snapshot {names[0]!r}, which is not there; "
             "`python -m indexer rollback` goes back to the one before"
-        )
-    return folder
+        ) from error
 
 
 def publish(gallery: Path, name: str) -> None:
-    """Make a finished snapshot the current one, by one atomic rename."""
-    with _lock(gallery):
-        _point(gallery, [name, *(before for before in history(gallery) if before != name)])
+    """Make a finished snapshot the current one, by one atomic rename; the gallery's first also gets a database for changes.
+
+    Raises GalleryError where the snapshot is not there, GalleryBusy, OSError.
+    """
+    with pointing(gallery):
+        snapshot_folder(gallery, name)
+        before = read_pointer(gallery)
+        if not before.published:
+            Overlay(gallery).create()
+        point(gallery, Pointer((name, *_without(before.published, name)), _without(before.taken_back, name)))
 
 
-def rollback(gallery: Path, to: str | None = None) -> str:
-    """Make the snapshot `to`, or the one before the current, current again; its name. Raises GalleryError."""
-    if to is not None:
-        if not (gallery / SNAPSHOTS / to).is_dir():
-            raise GalleryError(f"{gallery} has no snapshot {to!r}; `python -m indexer list` shows what it has")
-        publish(gallery, to)
-        return to
-    with _lock(gallery):
-        there = [name for name in history(gallery)[1:] if (gallery / SNAPSHOTS / name).is_dir()]
-        if not there:
-            raise GalleryError(f"{gallery} has no snapshot before the current one; `python -m indexer list` shows what it has")
-        _point(gallery, there)
-        return there[0]
+@contextmanager
+def pointing(gallery: Path) -> Iterator[None]:
+    """Held while the pointer is read and moved, and while a snapshot is taken out of sight. Raises GalleryBusy."""
+    try:
+        with FileLock(gallery / f"{CURRENT}.lock", timeout=WAIT):
+            yield
+    except Timeout as error:
+        raise GalleryBusy(
+            f"another process has held {gallery / CURRENT}.lock for {WAIT:.0f} seconds; nothing was changed, try again"
+        ) from error
 
 
-def _lock(gallery: Path) -> FileLock:
-    """Held for the moment between reading and writing the pointer."""
-    return FileLock(gallery / f"{CURRENT}.lock")
+def point(gallery: Path, to: Pointer) -> None:
+    """Write the pointer. The caller is `pointing`."""
+    lines = [*to.published, *(f"{name} {TAKEN_BACK}" for name in to.taken_back)]
+    replace_file(gallery / CURRENT, "".join(f"{line}\n" for line in lines).encode())
 
 
-def _point(gallery: Path, names: list[str]) -> None:
-    replace_file(gallery / CURRENT, "".join(f"{name}\n" for name in names).encode())
+_REPAIR = "restore it, or write the name of a snapshot into it: `ls snapshots` shows them"
+
+
+def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(one for one in names if one != name)

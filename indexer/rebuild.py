@@ -1,11 +1,9 @@
-"""Rebuild a gallery with a new checkpoint: embed what it holds, measure, and publish what is not worse.
+"""Rebuild a gallery: fold in what was changed online and, with another net, embed everything anew, measure it, and publish what
+is not worse. With the net that is served nothing is embedded again and nothing has to be judged.
 
-The embeddings are kept in blocks in GALLERY/rebuild until the end, so a killed rebuild goes on where it was.
+Like a build it can be killed at any time: the next rebuild with the same net goes on where it was.
 """
 
-import json
-import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +11,18 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
-from indexer.build import write_snapshot, writing
+from indexer.build import MEMORY, write_snapshot, writing
 from indexer.contents import contents
-from indexer.durable import replace_file, sync
 from indexer.errors import NotPublished
-from indexer.journal import Journal
+from indexer.index import IndexSpec
+from indexer.overlay import Overlay
 from indexer.pointer import current_snapshot, publish
 from indexer.snapshot import CHECKPOINT, Manifest, Snapshot, open_current, read_manifest
-from nets.embedding import EMBEDDING_DIM
-from nets.encoder import BATCH, Encoder
-from sketches.sketch_set import SketchSet
+from nets.encoder import Encoder
 
-WORK, PLAN = "rebuild", "plan.json"
-BLOCK = 4 * BATCH  # drawings that a kill may cost
+SAME_NET = "same net"  # what stands for the gate where nothing had to be judged
+JUDGED = 20_000  # drawings of a sample, of which a part are queries
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,7 @@ class Gate:
 
 
 class Judge(Protocol):
-    """Compares two embeddings (N, D) of the same drawings, with labels (N,) and ids (N,)."""
+    """Compares two embeddings (n, 1024) of the same drawings, with labels (n,) and ids (n,)."""
 
     def __call__(
         self,
@@ -51,85 +46,69 @@ class Judge(Protocol):
     ) -> Gate: ...
 
 
-def rebuild(gallery: Path, encoder: Encoder, judge: Judge, force: bool = False) -> Manifest:
-    """Publish the drawings of the gallery, with all changes so far, embedded by `encoder`; the new manifest.
+def rebuild(
+    gallery: Path,
+    encoder: Encoder,
+    judge: Judge,
+    force: bool = False,
+    *,
+    memory: int = MEMORY,
+    index: IndexSpec | None = None,
+) -> Manifest:
+    """Publish the items of the gallery, with all changes so far, embedded by `encoder`; the new manifest.
 
-    Changes made meanwhile are replayed onto the new snapshot when it is opened.
-    Raises NotPublished where the judge finds the candidate worse and it is not forced: the candidate stays among the snapshots.
+    Changes made meanwhile are on top of the new snapshot when it is opened. A sample of the drawings is judged; where the net
+    is the one that is served there is nothing to judge.
+    Raises NotPublished where the judge does not let the candidate pass and it is not forced: it stays among the snapshots.
     Raises GalleryError where the gallery cannot be read or is being built, OSError where the disk fails; the gallery is then
     what it was, and the next rebuild with this checkpoint goes on where this one was.
     """
     with writing(gallery):
-        started = time.monotonic()
         serving = open_current(gallery)
-        work = gallery / WORK
-        changes = Journal(gallery, serving.manifest.journal_seq).new_changes()
-        seq = _planned(work, serving, encoder, changes[-1].seq if changes else serving.manifest.journal_seq)
-        sketches, rows = contents(serving.sketches, (change for change in changes if change.seq <= seq))
-        embeddings = _embedded(work, sketches, encoder)
+        overlay = Overlay(gallery)
+        last = max(overlay.last(), serving.manifest.last_change)
+        verdict: list[Gate] = []
 
-        both = rows >= 0  # drawings that the serving snapshot has embedded
-        gate = judge(serving.embeddings[rows[both]], embeddings[both], sketches.labels[both], sketches.ids[both])
-        published = gate.passed or force
+        def measure(candidate: Snapshot) -> Mapping[str, Any]:
+            if serving.manifest.net == candidate.manifest.net:
+                verdict.append(Gate(True, "The net is the one that is served.", {}))
+                return {"against": serving.name, "gate": SAME_NET}
+            verdict.append(judge(*_in_both(serving, candidate)))
+            outcome = "passed" if verdict[0].passed else "forced" if force else "refused"
+            return {**verdict[0].measured, "against": serving.name, "gate": outcome}
+
         folder = write_snapshot(
-            *(gallery, sketches, embeddings, encoder),
+            gallery,
+            contents(serving, overlay, encoder.sha256),
+            encoder,
             source={**serving.manifest.source, "rebuilt_from": serving.name},
-            journal_seq=seq,
-            started=started,
-            quality={**gate.measured, "against": serving.name, "gate": _outcome(gate, force)},
+            last_change=last,
+            memory=memory,
+            index=index,
+            measure=measure,
         )
-        if published:
-            publish(gallery, folder.name)
-        shutil.rmtree(work)
-        if not published:
+        if not (verdict[0].passed or force):
             raise NotPublished(
-                f"{gate.summary} The snapshot {serving.name} stays current. The candidate is kept as {folder.name}; "
-                "`--force` publishes it nevertheless"
+                f"{verdict[0].summary} The snapshot {serving.name} stays current. The candidate is kept as {folder.name}; "
+                f"`python -m indexer rollback --gallery {gallery} --to {folder.name}` publishes it nevertheless"
             )
+        publish(gallery, folder.name)
         return read_manifest(folder)
 
 
-def _outcome(gate: Gate, force: bool) -> str:
-    if gate.passed:
-        return "passed"
-    return "forced" if force else "refused"
-
-
-def _planned(work: Path, serving: Snapshot, encoder: Encoder, seq: int) -> int:
-    """The last change to fold in: an unfinished rebuild's of the same snapshot with the same checkpoint, else `seq` anew."""
-    plan = {"snapshot": serving.name, "checkpoint_sha256": encoder.sha256}
-    try:
-        found = json.loads((work / PLAN).read_text("utf-8"))
-    except (OSError, ValueError):
-        found = {}
-    if plan.items() <= found.items():
-        return int(found["journal_seq"])
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    sync(work.parent)
-    replace_file(work / PLAN, json.dumps({**plan, "journal_seq": seq}).encode())
-    return seq
-
-
-def _embedded(work: Path, sketches: SketchSet, encoder: Encoder) -> npt.NDArray[np.float32]:
-    """Embeddings (N, 1024) of the drawings, block by block, those in `work` as they are."""
-    embeddings = np.empty((len(sketches), EMBEDDING_DIM), np.float32)
-    with tqdm(total=len(sketches), desc="embedding", unit="drawing", disable=None) as bar:
-        for start in range(0, len(sketches), BLOCK):
-            part = embeddings[start : start + BLOCK]
-            path = work / f"{start:09d}.float32"
-            done = path.is_file() and path.stat().st_size == part.nbytes
-            if done:
-                part[:] = np.fromfile(path, np.float32).reshape(part.shape)
-            else:
-                for first in range(0, len(part), BATCH):
-                    rows = range(start + first, start + min(first + BATCH, len(part)))
-                    part[first : first + BATCH] = encoder.embed(
-                        np.stack([encoder.raster(sketches.strokes(row)) for row in rows])
-                    )
-                replace_file(path, part.tobytes())
-            bar.update(len(part))
-    return embeddings
+def _in_both(
+    serving: Snapshot, candidate: Snapshot
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
+    """Embeddings before and after, labels and ids of a random sample of the items that both snapshots hold."""
+    rows = np.random.default_rng(0).choice(len(candidate), min(2 * JUDGED, len(candidate)), replace=False)
+    rows = np.sort(rows[serving.rows(candidate.ids[rows]) >= 0][:JUDGED])
+    there = serving.rows(candidate.ids[rows])
+    return (
+        serving.item_embeddings(there),
+        candidate.item_embeddings(rows),
+        candidate.labels(rows),
+        np.asarray(candidate.ids[rows]),
+    )
 
 
 def own_checkpoint(gallery: Path) -> tuple[Path, str]:

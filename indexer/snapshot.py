@@ -1,93 +1,294 @@
-"""A gallery on disk: immutable snapshots, one pointer that names the current one, and a journal of later changes.
+"""A gallery on disk: immutable snapshots, one pointer that names the current one, and a database of later changes.
 
 GALLERY/
 ├── CURRENT                      the published snapshots by name, the current one first (indexer/pointer.py)
-├── journal.log                  drawings added and removed online (indexer/journal.py)
+├── overlay.db                   what was added and removed online (indexer/overlay.py)
 └── snapshots/
     └── 20261120T101500.123Z-1f3a9c2e5b7d9f01/   when it was built, and the beginning of the manifest's sha256
-        ├── manifest.json        what this is, and the sha256 of every other file
-        ├── gallery.h5           ids, labels, strokes, embeddings
-        ├── index.faiss          the embeddings, to search
+        ├── manifest.json        what this is, and the size and digest of every other file
+        ├── digests.bin          the digests of their blocks (indexer/checked.py)
+        ├── classes.json         names of the classes, and the first item of each; items are in the order of their class
+        ├── ids.npy              (N,) uint64, of the items
+        ├── sorted_ids.npy       (N,) uint64 ascending, and where they are:
+        ├── sorted_rows.npy      (N,) uint32
+        ├── view_items.npy       (V,) uint32 ascending: the item of each view
+        ├── record_starts.npy    (V + 1,) int64: view v is records.bin[record_starts[v]:record_starts[v + 1]]
+        ├── records.bin          strokes, texts, pictures (indexer/record.py)
+        ├── embeddings.npy       (V, dimensions) float16
+        ├── index.faiss          the embeddings, to search; not where the gallery is small enough to search them all
         └── checkpoint.safetensors   the net that made them: a query must be embedded by the same
 """
 
 import fcntl
 import hashlib
 import json
+import logging
 import os
+import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import faiss
-import h5py
 import numpy as np
 import numpy.typing as npt
 
+from indexer.checked import DIGEST, CheckedArray, CheckedFile, block_digests
 from indexer.durable import sync
+from indexer.entry import Entry
 from indexer.errors import SnapshotError
 from indexer.pointer import current_snapshot
+from indexer.record import decode_item, decode_view, name_of, strokes_of
+from indexer.view import View
 from nets.checkpoint import CheckpointError
-from nets.digest import sha256_of
 from nets.embedding import EMBEDDING_DIM
 from nets.encoder import Encoder
+from sketches.item import Item
+from sketches.sketch import Strokes
 from sketches.sketch_set import SketchSet
 
-FORMAT = 2
-MANIFEST, GALLERY, INDEX, CHECKPOINT = "manifest.json", "gallery.h5", "index.faiss", "checkpoint.safetensors"
+log = logging.getLogger(__name__)
+
+FORMAT = 3
+MANIFEST, DIGESTS, INDEX, CHECKPOINT = "manifest.json", "digests.bin", "index.faiss", "checkpoint.safetensors"
+CLASSES, RECORDS, STARTS = "classes.json", "records.bin", "record_starts.npy"
+IDS, SORTED_IDS, SORTED_ROWS, VIEW_ITEMS, EMBEDDINGS = (
+    f"{name}.npy" for name in ("ids", "sorted_ids", "sorted_rows", "view_items", "embeddings")
+)
+FILES = {CLASSES, RECORDS, STARTS, IDS, SORTED_IDS, SORTED_ROWS, VIEW_ITEMS, EMBEDDINGS, CHECKPOINT}  # and the index
+
+AT_OPENING = 512 << 20  # bytes: a smaller snapshot is checked whole when it is opened, within a second; a larger one meanwhile
 
 
 @dataclass(frozen=True)
 class Manifest:
     """What a snapshot says of itself.
 
-    checkpoint   name of the checkpoint (its sha256 is in `files`)
+    size, views  items, and embeddings: an item has one or several
+    dimensions   of the embeddings: the first ones of 1024, the others are zero
+    checkpoint   name of the checkpoint; net: its sha256
     raster       the checkpoint's RasterSpec, for people to read
-    factory      the index, in FAISS's words
+    factory      the index, in FAISS's words, and `search` its parameters (indexer/index.py)
     source       where the drawings came from: protocol or per-class limit
-    journal_seq  number of the last change of the journal that this snapshot holds
+    last_change  number of the last change made online that this snapshot holds
     quality      what was measured before it was published
-    files        sha256 of every file beside the manifest
+    files        of every file beside the manifest its size in bytes, and the sha256 of its blocks' digests
     """
 
     created: str
     size: int
-    dim: int
+    views: int
+    dimensions: int
     classes: int
     checkpoint: str
+    net: str
     raster: Mapping[str, Any]
     factory: str
+    search: Mapping[str, int]
     source: Mapping[str, Any]
     build_seconds: float
     versions: Mapping[str, str]
-    files: Mapping[str, str]
-    journal_seq: int = 0
+    files: Mapping[str, Mapping[str, Any]]
+    last_change: int = 0
     quality: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 
 
-@dataclass(frozen=True)
 class Snapshot:
-    """One opened snapshot. While it is, `gc` leaves its folder alone.
+    """One opened snapshot of N items with V views. While it is, `gc` leaves its folder alone. Safe to ask from many threads.
 
-    sketches    the gallery's N drawings
-    embeddings  (N, 1024) float32, row n belongs to sketch n; mapped from the file, read-only
-    index       FAISS, L2, in memory; its ids are rows
-    encoder     the net the embeddings were made with
+    Everything is read when it is asked for, and checked before that; every method may raise SnapshotError.
     """
 
-    name: str
-    manifest: Manifest
-    sketches: SketchSet
-    embeddings: npt.NDArray[np.float32]
-    index: faiss.Index
-    encoder: Encoder
+    def __init__(self, folder: Path, manifest: Manifest, files: Mapping[str, CheckedFile]) -> None:
+        self.folder, self.name, self.manifest = folder, folder.name, manifest
+        self._files = files
+        self._loading = threading.RLock()
+
+    def __len__(self) -> int:
+        return self.manifest.size
+
+    @property
+    def views(self) -> int:
+        return self.manifest.views
+
+    @property
+    def dimensions(self) -> int:
+        return self.manifest.dimensions
+
+    @property
+    def damage(self) -> SnapshotError | None:
+        """What was found since it was opened: then nothing more is read from it."""
+        return next((file.damage for file in self._files.values() if file.damage), None)
+
+    @property
+    def checked(self) -> bool:
+        """Whether every byte has been."""
+        return all(file.whole for file in self._files.values())
+
+    def verify(self, stop: threading.Event | None = None) -> None:
+        """Check every byte that has not been, until `stop`."""
+        for file in self._files.values():
+            file.verify(stop)
+
+    @property
+    def net_file(self) -> Path:
+        """The net's file, checked."""
+        self._files[CHECKPOINT].verify()
+        return self.folder / CHECKPOINT
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        try:
+            return Encoder(self.net_file, name=self.manifest.checkpoint)
+        except CheckpointError as error:
+            raise SnapshotError(f"{error}; rebuild the gallery with a checkpoint of this version") from error
+
+    @cached_property
+    def index(self) -> faiss.Index | None:
+        """FAISS's, in memory; its ids are views. None where all embeddings are searched."""
+        if INDEX not in self._files:
+            return None
+        self._files[INDEX].verify()
+        index = faiss.read_index(str(self.folder / INDEX))
+        if index.ntotal != self.views or index.d != self.dimensions:
+            raise SnapshotError(f"{self.folder}: index and manifest differ in size; rebuild the gallery")
+        return index
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self._classes["names"])
+
+    @cached_property
+    def class_starts(self) -> npt.NDArray[np.int64]:
+        """(C + 1,): class c has the items class_starts[c]..class_starts[c + 1]."""
+        return np.array(self._classes["starts"], np.int64)
+
+    @cached_property
+    def view_starts(self) -> npt.NDArray[np.int64]:
+        """(C + 1,): class c has the views view_starts[c]..view_starts[c + 1]."""
+        return np.searchsorted(self.view_items, self.class_starts)
+
+    @cached_property
+    def ids(self) -> npt.NDArray[np.uint64]:
+        """(N,), of the items."""
+        return self._whole(IDS)
+
+    @cached_property
+    def view_items(self) -> npt.NDArray[np.uint32]:
+        """(V,): the item of each view, ascending."""
+        return self._whole(VIEW_ITEMS)
+
+    @cached_property
+    def embeddings(self) -> CheckedArray:
+        """(V, dimensions) float16, mapped."""
+        return CheckedArray(self._files[EMBEDDINGS])
+
+    def row(self, key: int) -> int | None:
+        """The item with this id, by binary search; None where there is none."""
+        if not 0 <= key < 2**64:
+            return None
+        ids, rows = self._sorted
+        place = int(np.searchsorted(ids, np.uint64(key)))
+        return int(rows[place]) if place < len(ids) and int(ids[place]) == key else None
+
+    def rows(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """The items with these ids (n,); -1 where there is none."""
+        ids, rows = self._sorted
+        if not len(ids):
+            return np.full(len(keys), -1)
+        places = np.minimum(np.searchsorted(ids, keys), len(ids) - 1)
+        return np.where(ids[places] == keys, rows[places].astype(np.int64), -1)
+
+    def views_of(self, row: int) -> range:
+        """The views of an item, its own drawing first."""
+        first, last = np.searchsorted(self.view_items, np.array([row, row + 1], self.view_items.dtype)).tolist()
+        return range(first, last)
+
+    def all_views_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The views of several items (n,), one after the other."""
+        edges = np.stack((rows, rows + 1)).astype(self.view_items.dtype)
+        first, last = np.searchsorted(self.view_items, edges)
+        counts = last - first
+        before = np.cumsum(counts) - counts
+        return np.repeat(first - before, counts) + np.arange(counts.sum())
+
+    def labels(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """Classes of items (n,), as numbers."""
+        return np.searchsorted(self.class_starts, rows, side="right") - 1
+
+    def label(self, row: int) -> str:
+        return self.classes[int(self.labels(np.array([row]))[0])]
+
+    def item(self, row: int) -> Item:
+        return decode_item(self._record(self.views_of(row)[0]), int(self.ids[row]), self.label(row))
+
+    def name_of(self, row: int) -> str:
+        return name_of(self._record(self.views_of(row)[0]))
+
+    def strokes(self, row: int) -> Strokes:
+        """The item's own drawing."""
+        return strokes_of(self._record(self.views_of(row)[0]))
+
+    def other_views(self, row: int) -> list[View]:
+        """An item's views beside its own drawing."""
+        return [decode_view(self._record(view), int(self.ids[row])) for view in self.views_of(row)[1:]]
+
+    def item_embeddings(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Embeddings (n, 1024) of items' own drawings."""
+        first = np.searchsorted(self.view_items, np.asarray(rows, self.view_items.dtype))
+        found = np.zeros((len(first), EMBEDDING_DIM), np.float32)
+        found[:, : self.dimensions] = self.embeddings.rows(first)
+        return found
+
+    def sketch_set(self, rows: Sequence[int] | npt.NDArray[np.int64] | None = None) -> SketchSet:
+        """The own drawings of items (all), in memory."""
+        chosen = range(len(self)) if rows is None else rows
+        return SketchSet.of((self.item(int(row)) for row in chosen), self.classes)
+
+    def entries(self, embedded: bool) -> Iterator[Entry]:
+        """Every view as an entry for another snapshot, in this one's order; with its embedding, where that is wanted."""
+        for first in range(0, self.views, 1024):
+            last = min(first + 1024, self.views)
+            items = self.view_items[first:last]
+            before = int(self.view_items[first - 1]) if first else -1
+            bounds = self._starts.span(first, last + 1).tolist()
+            data = self._files[RECORDS].read(bounds[0], bounds[-1])
+            vectors = self.embeddings.span(first, last) if embedded else [None] * len(items)
+            ids, labels = self.ids[items].tolist(), self.labels(items).tolist()
+            for n, (key, item) in enumerate(zip(ids, items.tolist(), strict=True)):
+                record = data[bounds[n] - bounds[0] : bounds[n + 1] - bounds[0]]
+                yield Entry(key, item != before, self.classes[labels[n]], record, vectors[n])
+                before = item
+
+    def _record(self, view: int) -> bytes:
+        first, last = self._starts.span(view, view + 2).tolist()
+        return self._files[RECORDS].read(first, last)
+
+    @cached_property
+    def _starts(self) -> CheckedArray:
+        return CheckedArray(self._files[STARTS])
+
+    @cached_property
+    def _classes(self) -> dict[str, Any]:
+        classes: dict[str, Any] = json.loads(self._files[CLASSES].read(0, self._files[CLASSES].size))
+        return classes
+
+    @cached_property
+    def _sorted(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
+        return self._whole(SORTED_IDS), self._whole(SORTED_ROWS)
+
+    def _whole(self, name: str) -> npt.NDArray[Any]:
+        """A small column, checked whole and mapped."""
+        self._files[name].verify()
+        return CheckedArray(self._files[name]).span(0, self._files[name].size)
 
 
 def open_current(gallery: Path) -> Snapshot:
-    """The gallery's current snapshot, verified and loaded. Raises GalleryError."""
+    """The gallery's current snapshot. Raises GalleryError."""
     folder = current_snapshot(gallery)
     try:
         return open_snapshot(folder)
@@ -97,20 +298,17 @@ def open_current(gallery: Path) -> Snapshot:
         return open_current(gallery)  # another one was published meanwhile, and this one removed
 
 
-def open_snapshot(folder: Path) -> Snapshot:
-    """Verify a snapshot against its manifest, then load it. Raises SnapshotError; nothing unverified is parsed."""
+def open_snapshot(folder: Path, whole: bool = False) -> Snapshot:
+    """Open a snapshot: a small one, or any where `whole`, is checked whole; a large one is as it is used, and `verify` ahead.
+
+    Raises SnapshotError; nothing unchecked is parsed.
+    """
     lease = _lease(folder)
     try:
-        manifest = verify_files(folder)
-        sketches, embeddings = _read_gallery(folder / GALLERY)
-        index = faiss.read_index(str(folder / INDEX))
-        if not (len(sketches) == len(embeddings) == index.ntotal == manifest.size and index.d == EMBEDDING_DIM):
-            raise SnapshotError(f"{folder}: gallery, index and manifest differ in size; build the gallery again")
-        try:
-            encoder = Encoder(folder / CHECKPOINT, name=manifest.checkpoint)
-        except CheckpointError as error:
-            raise SnapshotError(f"{error}; rebuild the gallery with a checkpoint of this version") from error
-        snapshot = Snapshot(folder.name, manifest, sketches, embeddings, index, encoder)
+        manifest = read_manifest(folder)
+        snapshot = Snapshot(folder, manifest, checked_files(folder, manifest))
+        if whole or sum(file["bytes"] for file in manifest.files.values()) <= AT_OPENING:
+            snapshot.verify()
     except BaseException:
         os.close(lease)
         raise
@@ -120,12 +318,7 @@ def open_snapshot(folder: Path) -> Snapshot:
 
 def verify_files(folder: Path) -> Manifest:
     """The manifest, if every file is what it says. Raises SnapshotError."""
-    manifest = read_manifest(folder)
-    for name, expected in manifest.files.items():
-        path = folder / name
-        if not path.is_file() or sha256_of(path) != expected:
-            raise SnapshotError(f"{path} is missing or was changed after the build; build the gallery again")
-    return manifest
+    return open_snapshot(folder, whole=True).manifest
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -133,16 +326,51 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         content = path.read_bytes()
-        manifest = Manifest(**json.loads(content))
-    except (OSError, ValueError, TypeError) as error:
+        record = json.loads(content)
+        found = record["format"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise SnapshotError(f"{path} cannot be read ({error}); build the gallery again") from error
-    if manifest.format != FORMAT:
-        raise SnapshotError(f"{path} has format {manifest.format}; this version reads {FORMAT}: build the gallery again")
     if not folder.name.endswith(f"-{_digest(content)}"):
         raise SnapshotError(f"{path} was changed after the build; build the gallery again")
-    if set(manifest.files) != {GALLERY, INDEX, CHECKPOINT}:
+    if found != FORMAT:
+        raise SnapshotError(
+            f"{path} has format {found}; this version reads {FORMAT}: "
+            f"`python -m indexer upgrade --gallery {folder.parents[1]}` takes older galleries over"
+        )
+    try:
+        manifest = Manifest(**record)
+    except TypeError as error:
+        raise SnapshotError(f"{path} cannot be read ({error}); build the gallery again") from error
+    if set(manifest.files) - {INDEX} != FILES | {DIGESTS}:
         raise SnapshotError(f"{path} does not list the files of a snapshot; build the gallery again")
     return manifest
+
+
+def checked_files(folder: Path, manifest: Manifest) -> dict[str, CheckedFile]:
+    """The files, with the digests of their blocks. Raises SnapshotError."""
+    path = folder / DIGESTS
+    digests = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(digests).hexdigest() != manifest.files[DIGESTS]["sha256"]:
+        raise SnapshotError(f"{path} is missing or was changed after the build; build the gallery again")
+    files, place = {}, 0
+    for name, told in manifest.files.items():
+        if name != DIGESTS:
+            files[name] = CheckedFile(folder / name, told["bytes"], digests[place : place + told["blocks"] * DIGEST])
+            place += told["blocks"] * DIGEST
+    return files
+
+
+def digest_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Write the digests of a folder of finished files; what the manifest says of them."""
+    told: dict[str, dict[str, Any]] = {}
+    every = b""
+    for path in sorted(folder.iterdir()):
+        digests = block_digests(path)
+        told[path.name] = {"bytes": path.stat().st_size, "blocks": len(digests) // DIGEST}
+        every += digests
+    (folder / DIGESTS).write_bytes(every)
+    told[DIGESTS] = {"bytes": len(every), "sha256": hashlib.sha256(every).hexdigest()}
+    return told
 
 
 def seal(folder: Path, manifest: Manifest, snapshots: Path) -> Path:
@@ -184,28 +412,3 @@ def _lease(folder: Path) -> int:
 
 def _digest(manifest: bytes) -> str:
     return hashlib.sha256(manifest).hexdigest()[:16]
-
-
-def write_gallery(path: Path, sketches: SketchSet, embeddings: npt.NDArray[np.float32]) -> None:
-    """The HDF5 part: what is searched, and what is shown."""
-    with h5py.File(path, "w") as file:
-        file["ids"] = sketches.ids
-        file["labels"] = sketches.labels
-        file.create_dataset("classes", data=list(sketches.classes), dtype=h5py.string_dtype())
-        file["embeddings"] = embeddings
-        for name in ("points", "stroke_starts", "sketch_starts"):
-            file.create_dataset(name, data=getattr(sketches, name), compression="lzf", shuffle=True)
-
-
-def _read_gallery(path: Path) -> tuple[SketchSet, npt.NDArray[np.float32]]:
-    with h5py.File(path) as file:
-        sketches = SketchSet(
-            ids=file["ids"][:],
-            labels=file["labels"][:],
-            classes=tuple(file["classes"].asstr()[:]),
-            points=file["points"][:],
-            stroke_starts=file["stroke_starts"][:],
-            sketch_starts=file["sketch_starts"][:],
-        )
-        dataset = file["embeddings"]
-        return sketches, np.memmap(path, np.float32, "r", dataset.id.get_offset(), dataset.shape)

@@ -1,117 +1,196 @@
 """SearchEngine: one snapshot and the changes since, ready to be asked from many threads at once."""
 
+import logging
 import threading
 import time
+import weakref
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
-from indexer.journal import Change, Journal
+from indexer.errors import SnapshotError
+from indexer.index import Nearest, Removed
+from indexer.overlay import Overlay
+from indexer.rows import Mark
 from indexer.snapshot import Snapshot, open_current
 from nets.embedding import EMBEDDING_DIM
-from nets.encoder import BATCH
 from search.additions import Additions
 from search.results import Guess, Hit, Results, SearchError, UnknownSketch
+from sketches.item import Item
 from sketches.sketch import Sketch, Strokes, check_strokes
 from sketches.upload import read_upload
 
+log = logging.getLogger(__name__)
+
 MAX_K = 1_000
+MAX_OFFSET = 10_000
 GUESSES = 3
+
+Embedding = npt.NDArray[np.float32]  # (1024,)
 
 
 @dataclass(frozen=True)
 class _Changed:
-    """What differs from the snapshot. A change makes a new one; a search keeps to the one it began with."""
+    """What differs from the snapshot; a search keeps to the one it began with.
 
-    removed: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # rows of the snapshot
+    gone  rows of the snapshot's items that were removed or replaced; `lost` how many of each class (by its number), and
+          `removed` their views
+    """
+
+    gone: frozenset[int] = frozenset()
+    lost: Mapping[int, int] = field(default_factory=dict)
+    removed: Removed | None = None
     additions: Additions = field(default_factory=Additions)
 
 
 class SearchEngine:
-    """Nearest sketches of one gallery snapshot and its journal. Asking changes nothing, so threads need no lock.
+    """Nearest items of one gallery snapshot and its changes. Asking changes nothing, so threads need no lock.
 
-    A sketch of the snapshot is known inside by its row there, an added one by the number of rows plus its place.
+    Every question raises SnapshotError where the snapshot turns out to be damaged.
     """
 
-    def __init__(self, snapshot: Snapshot, journal: Journal) -> None:
+    def __init__(self, snapshot: Snapshot, overlay: Overlay) -> None:
         self.snapshot = snapshot
-        self.journal = journal
-        sketches = snapshot.sketches
-        self._row_of_id = {key: row for row, key in enumerate(sketches.ids.tolist())}
-        self._class_numbers = {name: number for number, name in enumerate(sketches.classes)}
-        self._changed = _Changed()
+        self.overlay = overlay
+        self.encoder = snapshot.encoder
+        self._nearest = Nearest.of(snapshot)
+        self._class_numbers = {name: number for number, name in enumerate(snapshot.classes)}
+        self._changed = self._unchanged()
+        self._mark: Mark | None = None
         self._changing = threading.Lock()
         self.catch_up()
 
     @classmethod
     def open(cls, gallery: Path) -> "SearchEngine":
-        """The gallery's current snapshot with all changes since. Raises GalleryError."""
-        snapshot = open_current(gallery)
-        return cls(snapshot, Journal(gallery, snapshot.manifest.journal_seq))
+        """The gallery's current snapshot with all changes since; a large one is checked meanwhile. Raises GalleryError."""
+        engine = cls(open_current(gallery), Overlay(gallery))
+        if not engine.snapshot.checked:
+            stop = threading.Event()
+            weakref.finalize(engine, stop.set)
+            threading.Thread(target=_check, args=(engine.snapshot, stop), name="snapshot-check", daemon=True).start()
+        return engine
 
     def __len__(self) -> int:
         changed = self._changed
-        return len(self.snapshot.sketches) - len(changed.removed) + len(changed.additions.place_of)
+        return len(self.snapshot) - len(changed.gone) + len(changed.additions)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, int) and self._row(key, self._changed) is not None
+        return isinstance(key, int) and self._holds(key, self._changed)
+
+    def in_snapshot(self, key: int) -> bool:
+        """Whether the snapshot has an item of this id, whatever changed since."""
+        return self.snapshot.row(key) is not None
+
+    def holds(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Which of these ids (n,) it has."""
+        changed = self._changed
+        rows = self.snapshot.rows(keys)
+        here = rows >= 0
+        if changed.gone:
+            here &= ~np.isin(rows, np.array(sorted(changed.gone)))
+        if len(changed.additions):
+            here |= np.isin(keys, np.array(list(changed.additions.items), np.uint64))
+        return here
+
+    @property
+    def unfolded(self) -> int:
+        """How many changes a rebuild would fold in: items of the snapshot removed or replaced, and items added."""
+        changed = self._changed
+        return len(changed.gone) + len(changed.additions)
+
+    @property
+    def damage(self) -> SnapshotError | None:
+        """Why no question is answered any more, if the snapshot turned out to be damaged."""
+        return self.snapshot.damage
 
     def catch_up(self) -> None:
-        """Apply what the journal has that this engine has not. Raises JournalError."""
+        """Apply what changed since the last time. Raises OverlayError, GalleryBusy, OSError; then nothing is applied."""
         with self._changing:
-            for change in self.journal.new_changes():
-                self._apply(change)
+            since = self.overlay.since(self.snapshot.manifest.last_change, self.encoder.sha256, self._mark)
+            changes = self.overlay.embedded(since, self.encoder)
+            before = self._unchanged() if changes.anew else self._changed
+            additions = before.additions
+            gone = {
+                row
+                for key in (*changes.removed, *(one.item.id for one in changes.added))
+                if (row := self.snapshot.row(key)) is not None
+            }
+            for key in changes.removed:
+                additions.discard(key)
+            for one in changes.added:
+                assert one.embedding is not None
+                additions.add(one.item, one.embedding)
+            for view in changes.removed_views:
+                additions.discard_view(view)
+            for drawn in changes.views:
+                label = self._label(drawn.item_id, additions)
+                if label is not None and drawn.embedding is not None:
+                    additions.add_view(drawn.id, drawn.item_id, label, drawn.embedding)
+            if gone <= before.gone:
+                self._changed = replace(before, additions=additions)
+            else:
+                rows = np.array(sorted(before.gone | gone))
+                lost = Counter(self.snapshot.labels(rows).tolist())
+                removed = Removed(self.snapshot.all_views_of(rows), self.snapshot.views)
+                self._changed = _Changed(before.gone | gone, lost, removed, additions)
+            self._mark = changes.mark
 
-    def change(self, added: Sequence[Sketch], removed: Sequence[int]) -> Change:
-        """Write a change to the journal and apply it. The caller holds the journal's lock and has caught up. Raises OSError."""
-        with self._changing:
-            change = self.journal.append(added, removed)
-            self._apply(change)
-            return change
+    def _unchanged(self) -> _Changed:
+        return _Changed(additions=Additions(self.encoder.dimensions))
 
-    def _apply(self, change: Change) -> None:
-        changed = self._changed
-        gone = [key for key in change.removed if key not in changed.additions.place_of]
-        # A snapshot of another lineage, gone back to, may hold what was added since: the addition stands for it.
-        gone += [sketch.id for sketch in change.added]
-        rows = [self._row_of_id[key] for key in gone if key in self._row_of_id]
-        additions = changed.additions.minus(change.removed)
-        for start in range(0, len(change.added), BATCH):
-            part = change.added[start : start + BATCH]
-            rasters = np.stack([self.snapshot.encoder.raster(sketch.strokes) for sketch in part])
-            additions = additions.plus(part, self.snapshot.encoder.embed(rasters))
-        self._changed = replace(changed, removed=np.union1d(changed.removed, np.array(rows, np.int64)), additions=additions)
+    def similar(
+        self,
+        query: Strokes | bytes,
+        k: int = 10,
+        classes: Sequence[str] | None = None,
+        *,
+        offset: int = 0,
+        max_distance: float | None = None,
+    ) -> Results:
+        """The k items nearest to a drawing, given as strokes or as the bytes of a picture or SVG file.
 
-    def similar(self, query: Strokes | bytes, k: int = 10, classes: Sequence[str] | None = None) -> Results:
-        """The k sketches nearest to a drawing, given as strokes or as the bytes of a picture or SVG file.
-
-        `classes` narrows the gallery to these. Raises SketchError for a drawing that is not one, SearchError for the rest.
+        `classes` narrows the gallery to these; `offset` leaves out the nearest ones, to turn the page; nothing is farther than
+        `max_distance`. Raises SketchError for a drawing that is not one, SearchError for the rest.
         """
         stages: dict[str, float] = {}
         with _timed(stages, "decode"):
             strokes = read_upload(query) if isinstance(query, bytes) else check_strokes(query)
         with _timed(stages, "raster"):
-            raster = self.snapshot.encoder.raster(strokes)
+            raster = self.encoder.raster(strokes)
         with _timed(stages, "embed"):
-            embeddings, logits = self.snapshot.encoder.exits(raster[None])
-        results = self._search(embeddings[0], k, classes, frozenset(), stages, self._changed)
+            embeddings, logits = self.encoder.exits(raster[None])
+        results = self._search(embeddings[0], _Question(k, offset, max_distance, classes), frozenset(), stages)
         return replace(results, guesses=self._guesses(logits[0]), seen=strokes if isinstance(query, bytes) else None)
 
-    def similar_to_id(self, key: int, k: int = 10, classes: Sequence[str] | None = None) -> Results:
-        """The k sketches nearest to one of the gallery, which itself is not among them. Raises UnknownSketch, SearchError."""
-        return self.similar_to_examples([key], [], k, classes)
+    def similar_to_id(
+        self,
+        key: int,
+        k: int = 10,
+        classes: Sequence[str] | None = None,
+        *,
+        offset: int = 0,
+        max_distance: float | None = None,
+    ) -> Results:
+        """The k items nearest to one of the gallery, which itself is not among them. Raises UnknownSketch, SearchError."""
+        return self.similar_to_examples([key], [], k, classes, offset=offset, max_distance=max_distance)
 
     def similar_to_examples(
-        self, like: Sequence[int], unlike: Sequence[int], k: int = 10, classes: Sequence[str] | None = None
+        self,
+        like: Sequence[int],
+        unlike: Sequence[int],
+        k: int = 10,
+        classes: Sequence[str] | None = None,
+        *,
+        offset: int = 0,
+        max_distance: float | None = None,
     ) -> Results:
-        """The k sketches nearest to several of the gallery at once and far from others, none of which are among them.
+        """The k items nearest to several of the gallery at once and far from others, none of which are among them.
 
         The query is the mean of those it should be like, less half the mean of those it should not (Rocchio 1971).
         Raises UnknownSketch, SearchError.
@@ -120,102 +199,141 @@ class SearchEngine:
         if both or not like:
             words = f"sketch {both[0]} is in `like` and in `unlike`" if both else "name at least one sketch in `like`"
             raise SearchError(words, field="like")
-        changed = self._changed
-        wanted, unwanted = ([self._known_row(key, changed) for key in keys] for keys in (like, unlike))
-        query = np.mean([self._embedding(row, changed) for row in wanted], axis=0)
+        wanted, unwanted = ([self.embedding(key) for key in keys] for keys in (like, unlike))
+        query = np.mean(wanted, axis=0)
         if unwanted:
-            query = query - np.mean([self._embedding(row, changed) for row in unwanted], axis=0) / 2
+            query = query - np.mean(unwanted, axis=0) / 2
         # As long as an embedding is, so that distances mean what they always do.
-        length = np.mean([np.linalg.norm(self._embedding(row, changed)) for row in wanted])
+        length = np.mean([np.linalg.norm(one) for one in wanted])
         query = query * (length / max(float(np.linalg.norm(query)), 1e-12))
-        return self._search(query.astype(np.float32), k, classes, frozenset((*wanted, *unwanted)), {}, changed)
+        question = _Question(k, offset, max_distance, classes)
+        return self._search(query.astype(np.float32), question, frozenset((*like, *unlike)), {})
 
     def similar_to_embedding(
-        self, embedding: npt.NDArray[np.float32], k: int = 10, classes: Sequence[str] | None = None
+        self,
+        embedding: Embedding,
+        k: int = 10,
+        classes: Sequence[str] | None = None,
+        *,
+        offset: int = 0,
+        max_distance: float | None = None,
     ) -> Results:
-        """The k sketches nearest to an embedding (1024,) float32. Raises SearchError."""
+        """The k items nearest to an embedding (1024,) float32. Raises SearchError."""
         if embedding.shape != (EMBEDDING_DIM,) or not np.isfinite(embedding).all():
             raise SearchError(f"an embedding is {EMBEDDING_DIM} finite numbers", field="embedding")
-        return self._search(embedding.astype(np.float32), k, classes, frozenset(), {}, self._changed)
+        return self._search(embedding.astype(np.float32), _Question(k, offset, max_distance, classes), frozenset(), {})
 
-    def embed(self, strokes: Strokes) -> npt.NDArray[np.float32]:
+    def embed(self, strokes: Strokes) -> Embedding:
         """The embedding (1024,) of a drawing. Raises SketchError."""
-        encoder = self.snapshot.encoder
-        return encoder.embed(encoder.raster(check_strokes(strokes))[None])[0]
+        return self.encoder.embed(self.encoder.raster(check_strokes(strokes))[None])[0]
 
-    def embedding(self, key: int) -> npt.NDArray[np.float32]:
-        """The embedding (1024,) of a sketch of the gallery. Raises UnknownSketch."""
+    def embedding(self, key: int) -> Embedding:
+        """The embedding (1024,) of an item's own drawing. Raises UnknownSketch."""
         changed = self._changed
-        return self._embedding(self._known_row(key, changed), changed)
+        try:
+            return changed.additions.embedding(key)
+        except KeyError:
+            return self.snapshot.item_embeddings(np.array([self._known_row(key, changed)]))[0]
+
+    def item(self, key: int) -> Item:
+        """An item of the gallery by its id. Raises UnknownSketch."""
+        changed = self._changed
+        added = changed.additions.items.get(key)
+        if added is not None:
+            return replace(added, picture=self.overlay.picture(key))
+        return self.snapshot.item(self._known_row(key, changed))
 
     def sketch(self, key: int) -> Sketch:
-        """A sketch of the gallery by its id. Raises UnknownSketch."""
+        """The drawing of an item by its id, without its picture where it was added online. Raises UnknownSketch."""
         changed = self._changed
-        return self._sketch(self._known_row(key, changed), changed)
+        return changed.additions.items.get(key) or self.snapshot.item(self._known_row(key, changed))
 
     def classes(self) -> dict[str, int]:
-        """The number of sketches of each class, by class name."""
-        changed, labels = self._changed, self.snapshot.sketches.labels
-        counts = np.bincount(labels, minlength=len(self._class_numbers))
-        counts -= np.bincount(labels[changed.removed], minlength=len(counts))
-        total = Counter(dict(zip(self._class_numbers, counts.tolist(), strict=True)))
-        total.update(changed.additions.sketches[place].label for place in changed.additions.place_of.values())
-        return {name: count for name, count in total.items() if count}
+        """The number of items of each class, by class name."""
+        changed = self._changed
+        names = dict.fromkeys((*self._class_numbers, *list(changed.additions.counts)))
+        return {name: count for name in names if (count := self._count(name, changed))}
 
-    def _row(self, key: int, changed: _Changed) -> int | None:
-        place = changed.additions.place_of.get(key)
-        if place is not None:
-            return len(self.snapshot.sketches) + place
-        row = self._row_of_id.get(key)
-        return None if row is None or row in changed.removed else row
+    def _count(self, name: str, changed: _Changed) -> int:
+        """The number of items of a class."""
+        number, count = self._class_numbers.get(name), changed.additions.counts.get(name, 0)
+        if number is None:
+            return count
+        first, last = self.snapshot.class_starts[number : number + 2].tolist()
+        return count + int(last - first) - changed.lost.get(number, 0)
+
+    def _label(self, key: int, additions: Additions) -> str | None:
+        """The class of an item, if there is one."""
+        if key in additions.items:
+            return additions.items[key].label
+        row = self.snapshot.row(key)
+        return None if row is None else self.snapshot.label(row)
+
+    def _holds(self, key: int, changed: _Changed) -> bool:
+        if key in changed.additions.items:
+            return True
+        row = self.snapshot.row(key)
+        return row is not None and row not in changed.gone
 
     def _known_row(self, key: int, changed: _Changed) -> int:
-        row = self._row(key, changed)
-        if row is None:
+        row = self.snapshot.row(key)
+        if row is None or row in changed.gone:
             raise UnknownSketch(f"the gallery has no sketch {key}", field="id")
         return row
 
-    def _sketch(self, row: int, changed: _Changed) -> Sketch:
-        base = len(self.snapshot.sketches)
-        return self.snapshot.sketches.sketch(row) if row < base else changed.additions.sketches[row - base]
-
-    def _embedding(self, row: int, changed: _Changed) -> npt.NDArray[np.float32]:
-        base = len(self.snapshot.sketches)
-        return self.snapshot.embeddings[row] if row < base else changed.additions.embeddings[row - base]
-
     def _guesses(self, logits: npt.NDArray[np.float32]) -> tuple[Guess, ...]:
         probabilities = softmax(logits.astype(np.float64))
-        classes = self.snapshot.encoder.config.classes
+        classes = self.encoder.config.classes
         return tuple(Guess(classes[n], float(probabilities[n])) for n in np.argsort(-probabilities)[:GUESSES].tolist())
 
-    def _search(
-        self,
-        embedding: npt.NDArray[np.float32],
-        k: int,
-        classes: Sequence[str] | None,
-        excluded: Collection[int],
-        stages: dict[str, float],
-        changed: _Changed,
-    ) -> Results:
-        if not 1 <= k <= MAX_K:
-            raise SearchError(f"k is {k}; it must be within 1..{MAX_K}", field="k")
+    def _search(self, query: Embedding, question: "_Question", excluded: Collection[int], stages: dict[str, float]) -> Results:
+        question.check()
+        changed = self._changed
         with _timed(stages, "search"):
-            labels = None if classes is None else self._known_classes(classes)
-            # More than asked for: the query itself may be among them.
-            wanted, base = k + len(excluded), len(self.snapshot.sketches)
-            squares, rows = self.snapshot.index.search(embedding[None], wanted, params=self._among(labels, changed))
-            found = [(max(0.0, d2), row) for d2, row in zip(squares[0].tolist(), rows[0].tolist(), strict=True) if row != -1]
-            found += [(d2, base + place) for d2, place in changed.additions.nearest(embedding, wanted, labels)]
-            found.sort()  # FAISS leaves ties in any order; the smaller row first
+            labels = None if question.classes is None else self._known_classes(question.classes, changed)
+            wanted = question.offset + question.k + len(excluded)  # more than asked for: the query may be among them
+            found = self._nearest_items(query, wanted, labels, changed)
+            for square, key in changed.additions.nearest(query, wanted, labels, excluded):
+                found[key] = min(square, found.get(key, np.inf))
+            ranked = sorted((square, key) for key, square in found.items() if key not in excluded)
             hits: list[Hit] = []
-            for d2, row in [(d2, row) for d2, row in found if row not in excluded][:k]:
-                sketch = self._sketch(row, changed)
-                hits.append(Hit(sketch.id, sketch.label, d2**0.5, len(hits) + 1))
+            for square, key in ranked[question.offset : question.offset + question.k]:
+                distance = max(0.0, square) ** 0.5
+                if question.max_distance is not None and distance > question.max_distance:
+                    break
+                words = self._words(key, changed.additions)
+                if words is not None:
+                    hits.append(Hit(key, words[0], distance, question.offset + len(hits) + 1, words[1]))
         return Results(self.snapshot.name, tuple(hits), stages)
 
-    def _known_classes(self, classes: Sequence[str]) -> frozenset[str]:
-        known = self.classes()
-        unknown = [name for name in classes if name not in known]
+    def _nearest_items(
+        self, query: Embedding, wanted: int, labels: frozenset[str] | None, changed: _Changed
+    ) -> dict[int, float]:
+        """Squared distances of at least the `wanted` nearest items of the snapshot, by id: each by its nearest view."""
+        snapshot, count = self.snapshot, wanted
+        among = None
+        if labels is not None:
+            numbers = sorted(self._class_numbers[name] for name in labels if name in self._class_numbers)
+            among = [(int(snapshot.view_starts[n]), int(snapshot.view_starts[n + 1])) for n in numbers]
+        used = query[: snapshot.dimensions]
+        beyond = float(np.square(query[snapshot.dimensions :]).sum())
+        while True:
+            squares, views = self._nearest(used, count, among, changed.removed)
+            items, first = np.unique(snapshot.view_items[views], return_index=True)  # the first is the nearest
+            if len(items) >= wanted or len(views) < count:
+                return dict(zip(snapshot.ids[items].tolist(), (squares[first] + beyond).tolist(), strict=True))
+            count *= 2  # items with many views
+
+    def _words(self, key: int, additions: Additions) -> tuple[str, str] | None:
+        """Label and name of an item that was found; None for one that was removed while it was searched for."""
+        added = additions.items.get(key)
+        if added is not None:
+            return added.label, added.name
+        row = self.snapshot.row(key)
+        return None if row is None else (self.snapshot.label(row), self.snapshot.name_of(row))
+
+    def _known_classes(self, classes: Sequence[str], changed: _Changed) -> frozenset[str]:
+        unknown = [name for name in classes if not self._count(name, changed)]
         if unknown or not classes:
             raise SearchError(
                 f"the gallery has no class {unknown[0]!r}" if unknown else "name at least one class, or leave classes out",
@@ -223,18 +341,32 @@ class SearchEngine:
             )
         return frozenset(classes)
 
-    def _among(self, labels: Collection[str] | None, changed: _Changed) -> faiss.SearchParameters | None:
-        """Parameters of one search that sees only these classes and nothing removed; the shared index stays as it is."""
-        if labels is None and not len(changed.removed):
-            return None
-        if labels is None:
-            seen = np.ones(len(self.snapshot.sketches), bool)
-        else:
-            numbers = [self._class_numbers[name] for name in labels if name in self._class_numbers]
-            seen = np.isin(self.snapshot.sketches.labels, numbers)
-        seen[changed.removed] = False
-        selector = faiss.IDSelectorBitmap(np.packbits(seen, bitorder="little"))  # type: ignore[call-arg,arg-type]
-        return faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
+
+@dataclass(frozen=True)
+class _Question:
+    """How many, from which place on, how far, and of what."""
+
+    k: int
+    offset: int
+    max_distance: float | None
+    classes: Sequence[str] | None
+
+    def check(self) -> None:
+        """Raises SearchError."""
+        if not 1 <= self.k <= MAX_K:
+            raise SearchError(f"k is {self.k}; it must be within 1..{MAX_K}", field="k")
+        if not 0 <= self.offset <= MAX_OFFSET:
+            raise SearchError(f"offset is {self.offset}; it must be within 0..{MAX_OFFSET}", field="offset")
+        if self.max_distance is not None and not 0 <= self.max_distance < float("inf"):
+            raise SearchError("max_distance is a distance: a number of 0 or more", field="max_distance")
+
+
+def _check(snapshot: Snapshot, stop: threading.Event) -> None:
+    """Check the rest of a large snapshot. What is found is remembered there, and refused to everybody who asks."""
+    try:
+        snapshot.verify(stop)
+    except SnapshotError as error:
+        log.error("%s", error)
 
 
 @contextmanager

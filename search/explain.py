@@ -55,7 +55,7 @@ def explain(engine: SearchEngine, query: Strokes, key: int) -> Explanation:
 
 def _distances(engine: SearchEngine, drawings: Sequence[Sequence[Stroke]], target: npt.NDArray[np.float32]) -> list[float]:
     """Of each drawing to the target (1024,)."""
-    encoder, found = engine.snapshot.encoder, []
+    encoder, found = engine.encoder, []
     for start in range(0, len(drawings), BATCH):
         rasters = np.stack([encoder.raster(tuple(strokes)) for strokes in drawings[start : start + BATCH]])
         found += np.linalg.norm(encoder.embed(rasters) - target, axis=1).tolist()

@@ -48,18 +48,18 @@ class GalleryMap:
 
 def map_of(engine: SearchEngine, seed: int = 0) -> GalleryMap:
     """The map of the engine's snapshot; takes a second or two."""
-    sketches, embeddings = engine.snapshot.sketches, engine.snapshot.embeddings
-    rows = np.sort(np.random.default_rng(seed).permutation(len(sketches))[:MAX_SKETCHES])
-    present, labels = np.unique(sketches.labels[rows], return_inverse=True)
-    vectors = np.asarray(embeddings[rows], np.float32)
+    snapshot = engine.snapshot
+    rows = np.sort(np.random.default_rng(seed).choice(len(snapshot), min(MAX_SKETCHES, len(snapshot)), replace=False))
+    present, labels = np.unique(snapshot.labels(rows), return_inverse=True)
+    vectors = snapshot.item_embeddings(rows)
     centroids = np.stack([vectors[labels == label].mean(axis=0) for label in range(len(present))])
     landmarks = _landmarks(centroids, seed)
     directions = _directions(vectors - centroids[labels], landmarks, seed)
     return GalleryMap(
-        snapshot=engine.snapshot.name,
-        classes=tuple(sketches.classes[label] for label in present.tolist()),
+        snapshot=snapshot.name,
+        classes=tuple(snapshot.classes[label] for label in present.tolist()),
         landmarks=landmarks,
-        ids=sketches.ids[rows],
+        ids=np.asarray(snapshot.ids[rows]),
         labels=labels,
         places=_places(vectors, centroids, landmarks, directions),
         centroids=centroids,

@@ -24,12 +24,16 @@ class DuplicateSketch(SearchError):
 
 @dataclass(frozen=True)
 class Hit:
-    """One sketch found. distance is L2 between embeddings: smaller is nearer; rank counts from 1."""
+    """One item found, by its nearest view. distance is L2 between embeddings: smaller is nearer; rank counts from 1.
+
+    `name` is what people call it; it may be empty.
+    """
 
     id: int
     label: str
     distance: float
     rank: int
+    name: str = ""
 
 
 @dataclass(frozen=True)

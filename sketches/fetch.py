@@ -1,6 +1,7 @@
 """Download Quick, Draw! by HTTP Range requests: only the first bytes that hold the drawings asked for."""
 
 import logging
+import shutil
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -79,8 +80,8 @@ def _fetch_class(session: requests.Session, url: str, path: Path, wanted: int) -
     if path.exists() and _lines(path) >= wanted:
         return 0
     part = path.with_name(path.name + ".part")
-    if path.exists() and not part.exists():
-        path.rename(part)  # it ends at a line's end, so its size is the offset of the next line
+    if path.exists() and not (part.exists() and part.stat().st_size >= path.stat().st_size):
+        shutil.copyfile(path, part)  # the class stays until there is more of it; where it ends the next line begins
     had = part.stat().st_size if part.exists() else 0
     failures = 0
     while (missing := wanted - (_lines(part) if part.exists() else 0)) > 0:

@@ -80,4 +80,5 @@ def as_drawing(strokes: Strokes) -> list[list[list[float]]]:
 
 
 def _plain(values: npt.NDArray[np.float32]) -> list[float]:
-    return [int(v) if v.is_integer() else round(v, 3) for v in values.tolist()]
+    """The numbers as they are written: as few digits as tell a float32 from its neighbours."""
+    return [int(v) if v.is_integer() else float(str(v)) for v in values]

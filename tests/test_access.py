@@ -48,7 +48,7 @@ def guarded(gallery: Path) -> Iterator[Served]:
 @pytest.mark.parametrize("route", TABLE, ids=" ".join)
 def test_who_may_use_a_route(guarded: Served, route: tuple[str, str], version: str) -> None:
     method, path = route
-    key = str(guarded.engine.snapshot.sketches.ids[5])
+    key = str(guarded.engine.snapshot.ids[5])
     body = {
         "/api/search/batch": {"queries": [{"strokes": HOUSE}]},
         "/api/search/examples": {"like": [key]},

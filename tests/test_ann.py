@@ -11,6 +11,7 @@ from evaluation.__main__ import main
 from evaluation.ann import Built, Candidate, Setting, ann_recall, candidates, frontier, furthest_of_exact, sweep
 from evaluation.ranking import EvaluationError
 from indexer.exact import exact_neighbours
+from indexer.index import IndexSpec
 
 
 def vectors(count: int, seed: int = 0) -> np.ndarray:
@@ -39,13 +40,20 @@ def test_a_tie_at_the_edge_counts_as_found() -> None:
 
 
 def test_flat_finds_everything_and_more_effort_finds_more() -> None:
-    settings = sweep(vectors(2000), candidates(2000, "Flat"), queries=60)
+    settings = sweep(vectors(2000), candidates(2000, IndexSpec("Flat")), queries=60)
     by_index = {name: [one for one in settings if one.index == name] for name in {one.index for one in settings}}
-    assert {"FAISS Flat", "FAISS SQ8", "FAISS HNSW32", "FAISS IVF179,Flat"} <= by_index.keys()
-    assert by_index["FAISS Flat"][0].ann_recall == 1
-    for name in ("FAISS HNSW32", "FAISS IVF179,Flat"):
+    assert {
+        "served: Flat",
+        "FAISS Flat",
+        "FAISS SQ8",
+        "FAISS HNSW32",
+        "FAISS IVF179,Flat",
+        "IVF128,RaBitQfs, measured",
+    } <= by_index.keys()
+    assert by_index["FAISS Flat"][0].ann_recall == 1 and by_index["served: Flat"][0].ann_recall > 0.99  # float16
+    for name in ("FAISS HNSW32", "FAISS IVF179,Flat", "IVF128,RaBitQfs, measured"):
         recalls = [one.ann_recall for one in by_index[name]]
-        assert recalls[-1] > recalls[0] and min(recalls) > 0
+        assert recalls[-1] >= recalls[0] and min(recalls) > 0
     flat, compressed = by_index["FAISS Flat"][0], by_index["FAISS SQ8"][0]
     assert flat.megabytes == pytest.approx(1940 * 24 * 4 / 1e6, abs=0.1) and compressed.megabytes < flat.megabytes / 3
     assert all(one.queries_per_second > 0 and one.build_seconds >= 0 for one in settings)
@@ -68,9 +76,9 @@ def test_queries_are_not_in_the_index() -> None:
 @pytest.mark.parametrize("library", ["hnswlib", "usearch", "scann"])
 def test_a_library_that_is_installed_is_measured_too(library: str) -> None:
     if not importlib.util.find_spec(library):
-        assert library not in [one.name for one in candidates(100, "Flat")]
+        assert library not in [one.name for one in candidates(100, IndexSpec("Flat"))]
         pytest.skip(f"{library} is not installed (requirements-peers.txt)")
-    peer = [one for one in candidates(1000, "Flat") if one.name == library]
+    peer = [one for one in candidates(1000, IndexSpec("Flat")) if one.name == library]
     settings = sweep(vectors(1000), peer, queries=30)
     assert len(settings) > 1 and max(one.ann_recall for one in settings) > 0.8 and settings[0].megabytes > 0.05
 

@@ -92,11 +92,11 @@ def test_many_searches_are_answered_at_once_in_their_order(served: Served) -> No
 
 @pytest.mark.parametrize("form", ["base64", "percent"])
 def test_a_data_url_in_a_text_field_is_a_file(served: Served, form: str) -> None:
-    svg = write_svg(served.engine.snapshot.sketches.sketch(11).strokes)
+    svg = write_svg(served.engine.snapshot.item(11).strokes)
     packed = base64.b64encode(svg.encode()).decode()
     url = f"data:image/svg+xml;base64,{packed}" if form == "base64" else f"data:image/svg+xml,{quote(svg)}"
     answer = requests.post(f"{served.url}/api/search", files={"file": (None, url)}, timeout=20)
-    assert answer.json()["hits"][0]["id"] == str(served.engine.snapshot.sketches.ids[11])
+    assert answer.json()["hits"][0]["id"] == str(served.engine.snapshot.ids[11])
 
 
 @pytest.mark.parametrize("text", ["hello", "data:image/png;base64,@@@", "https://example.org/cat.png"])
@@ -152,7 +152,8 @@ def test_a_thumbnail_is_kept_until_it_changes_or_goes(gallery: Path, tmp_path: P
         changed = requests.get(f"{served.url}/api/map", headers=known, timeout=20)
         assert changed.status_code == 200 and gone not in changed.json()["ids"]
         ready = requests.get(f"{served.url}/readyz", timeout=20).json()
-        assert ready["status"] == "ready" and ready["changes"] == 4 and ready["sketches"] == len(served.engine)
+        assert ready["status"] == "ready" and ready["sketches"] == len(served.engine)
+        assert ready["changes"] == 2  # one added, one gone
 
 
 def test_figures_count_what_was_answered(served: Served) -> None:

@@ -1,20 +1,21 @@
 import json
+import os
 from pathlib import Path
 
-import faiss
-import h5py
 import numpy as np
 import pytest
 
 from indexer.__main__ import main
 from indexer.build import build
+from indexer.embedding import BLOCK
 from indexer.errors import GalleryError, SnapshotError
 from indexer.pointer import CURRENT, SNAPSHOTS, current_snapshot
 from indexer.snapshot import open_snapshot
 from nets.encoder import Encoder
 from sketches.doodles import write_doodles
 from sketches.errors import DatasetError
-from sketches.sketch import as_drawing
+from sketches.item import Item, Picture
+from sketches.sketch import Sketch, as_drawing
 from sketches.sketch_set import SketchSet
 
 
@@ -23,18 +24,19 @@ def test_a_snapshot_holds_what_was_put_in(doodles: SketchSet, encoder: Encoder, 
     assert snapshot.manifest.size == len(doodles) and snapshot.manifest.checkpoint == encoder.name
     assert snapshot.encoder.config == encoder.config
     for row in (0, 100, len(doodles) - 1):
-        ours, theirs = snapshot.sketches.sketch(row), doodles.sketch(row)
+        ours, theirs = snapshot.item(row), doodles.sketch(row)
         assert (ours.id, ours.label, as_drawing(ours.strokes)) == (theirs.id, theirs.label, as_drawing(theirs.strokes))
         expected = encoder.embed(encoder.raster(theirs.strokes)[None])[0]
-        np.testing.assert_allclose(snapshot.embeddings[row], expected, atol=1e-5)
+        np.testing.assert_allclose(snapshot.item_embeddings(np.array([row]))[0], expected, atol=3e-4)  # float16
 
 
 def test_the_files_are_what_other_tools_can_read(gallery: Path, doodles: SketchSet) -> None:
     folder = current_snapshot(gallery)
-    assert json.loads((folder / "manifest.json").read_text())["dim"] == 1024
-    with h5py.File(folder / "gallery.h5") as file:
-        assert file["embeddings"].shape == (len(doodles), 1024) and file["ids"].dtype == np.uint64
-    assert faiss.read_index(str(folder / "index.faiss")).ntotal == len(doodles)
+    assert json.loads((folder / "manifest.json").read_text())["dimensions"] == 640
+    assert np.load(folder / "embeddings.npy").shape == (len(doodles), 640)
+    ids, rows = np.load(folder / "sorted_ids.npy"), np.load(folder / "sorted_rows.npy")
+    np.testing.assert_array_equal(np.load(folder / "ids.npy")[rows], ids)
+    np.testing.assert_array_equal(ids, np.sort(doodles.ids))
 
 
 def test_publishing_moves_the_pointer_and_leaves_the_old_snapshot(doodles: SketchSet, encoder: Encoder, tmp_path: Path) -> None:
@@ -43,7 +45,7 @@ def test_publishing_moves_the_pointer_and_leaves_the_old_snapshot(doodles: Sketc
     first = current_snapshot(tmp_path)
     build(tmp_path, doodles.select(np.arange(30)), encoder, {})
     second = current_snapshot(tmp_path)
-    assert first != second and len(open_snapshot(first).sketches) == 20 and len(open_snapshot(second).sketches) == 30
+    assert first != second and len(open_snapshot(first)) == 20 and len(open_snapshot(second)) == 30
 
 
 def test_a_failed_build_changes_nothing(
@@ -55,15 +57,63 @@ def test_a_failed_build_changes_nothing(
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(faiss, "write_index", full)
-    with pytest.raises(OSError, match="No space"):
-        build(tmp_path, doodles.select(np.arange(30)), encoder, {})
-    assert sorted(tmp_path.rglob("*")) == before
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "posix_fallocate", full)
+        with pytest.raises(OSError, match="No space"):
+            build(tmp_path, doodles.select(np.arange(30)), encoder, {})
+    assert [path for path in sorted(tmp_path.rglob("*")) if tmp_path / "work" not in (path, *path.parents)] == before
+    assert len(open_snapshot(current_snapshot(tmp_path))) == 20
     with pytest.raises(DatasetError, match="no drawing"):
         build(tmp_path, SketchSet.of([]), encoder, {})
+    assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("name", ["gallery.h5", "index.faiss", "checkpoint.safetensors"])
+def test_killed_it_goes_on_without_embedding_again(doodles: SketchSet, encoder: Encoder, tmp_path: Path) -> None:
+    """The disk fails when the second block is on it; the next call embeds what is missing, whatever was lost of the rest."""
+    copies = [Sketch(1000 * n + key % 997, one.label, one.strokes) for n in range(1) for key, one in enumerate(doodles)]
+    embedded: list[int] = []
+
+    class Counting(Encoder):
+        def embed(self, rasters: np.ndarray) -> np.ndarray:
+            if sum(embedded) == failing_at:
+                raise OSError(5, "the disk is gone")
+            embedded.append(len(rasters))
+            return np.tile(rasters[:, ::3, ::3].reshape(len(rasters), -1)[:, :1024] / np.float32(255), (1, 1))
+
+    counting = Counting(encoder.path)
+    failing_at = BLOCK
+    with pytest.raises(OSError, match="gone"):
+        build(tmp_path, copies, counting, {})
+    assert sum(embedded) == BLOCK
+    failing_at = -1
+    embedded.clear()
+    build(tmp_path, copies, counting, {})
+    assert sum(embedded) == len(copies) - BLOCK and not (tmp_path / "work").exists()
+    snapshot = open_snapshot(current_snapshot(tmp_path))
+    assert len(snapshot) == len(copies)
+    expected = counting.embed(np.stack([counting.raster(snapshot.strokes(row)) for row in (0, 5, 600)]))
+    np.testing.assert_allclose(snapshot.item_embeddings(np.array([0, 5, 600]))[:, :640], expected[:, :640], atol=1e-3)
+
+
+def test_items_come_in_any_order_and_one_of_each_id_is_kept(
+    doodles: SketchSet, encoder: Encoder, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cats, suns = (
+        [doodles.sketch(row) for row in np.flatnonzero(doodles.labels == doodles.classes.index(name))]
+        for name in ("cat", "sun")
+    )
+    picture = Picture(b"<svg/>", "image/svg+xml")
+    named = Item(7, "cat", cats[0].strokes, "Felix", ("pet",), "https://example.org/felix", picture)
+    build(tmp_path, iter([suns[0], named, suns[1], Sketch(7, "sun", suns[2].strokes), cats[1]]), encoder, {})
+    snapshot = open_snapshot(current_snapshot(tmp_path))
+    assert [snapshot.item(row).id for row in range(4)] == [7, cats[1].id, suns[0].id, suns[1].id]
+    found = snapshot.item(0)
+    assert (found.name, found.tags, found.link, found.picture) == (named.name, named.tags, named.link, picture)
+    assert "id 7 appears twice, in 'cat' and in 'sun': the first is kept" in caplog.text
+    assert snapshot.manifest.quality["left_out_for_their_id"] == 1 and snapshot.classes == ("cat", "sun")
+
+
+@pytest.mark.parametrize("name", ["records.bin", "embeddings.npy", "checkpoint.safetensors"])
 @pytest.mark.parametrize("damage", ["flip", "truncate", "delete"])
 def test_a_changed_file_is_refused(doodles: SketchSet, encoder: Encoder, tmp_path: Path, name: str, damage: str) -> None:
     build(tmp_path, doodles.select(np.arange(20)), encoder, {})

@@ -21,7 +21,7 @@ def ink(strokes: Strokes) -> float:
 
 
 def test_a_foreign_stroke_is_what_the_match_would_be_better_without(engine: SearchEngine) -> None:
-    sketches = engine.snapshot.sketches
+    sketches = engine.snapshot.sketch_set()
     better = 0
     for row in range(0, 80, 8):
         strokes = sketches.strokes(row)
@@ -36,11 +36,11 @@ def test_a_foreign_stroke_is_what_the_match_would_be_better_without(engine: Sear
 
 
 def test_the_change_is_what_leaving_the_part_out_does(engine: SearchEngine) -> None:
-    sketches, encoder = engine.snapshot.sketches, engine.snapshot.encoder
+    sketches, encoder = engine.snapshot.sketch_set(), engine.snapshot.encoder
     row = 12
     strokes = sketches.strokes(row)
     found = explain(engine, strokes, int(sketches.ids[row + 1]))
-    target = engine.snapshot.embeddings[row + 1]
+    target = engine.snapshot.item_embeddings(np.array([row + 1]))[0]
     parts = [part.stroke for part in found.parts]
 
     def distance(drawing: list[np.ndarray]) -> float:
@@ -55,7 +55,7 @@ def test_the_change_is_what_leaving_the_part_out_does(engine: SearchEngine) -> N
 def test_a_drawing_in_one_stroke_is_explained_by_its_pieces(engine: SearchEngine) -> None:
     angle = np.linspace(0, 2 * np.pi, 60)
     circle = np.stack([100 * np.cos(angle), 100 * np.sin(angle)], axis=1).astype(np.float32)
-    found = explain(engine, (circle,), int(engine.snapshot.sketches.ids[0]))
+    found = explain(engine, (circle,), int(engine.snapshot.ids[0]))
     pieces = [part.stroke for part in found.parts]
     assert len(pieces) == 6 and ink(tuple(pieces)) == pytest.approx(ink((circle,)), rel=1e-4)
     for first, second in pairwise(pieces):
@@ -64,7 +64,7 @@ def test_a_drawing_in_one_stroke_is_explained_by_its_pieces(engine: SearchEngine
 
 
 def test_what_cannot_be_explained_is_refused(engine: SearchEngine) -> None:
-    key = int(engine.snapshot.sketches.ids[0])
+    key = int(engine.snapshot.ids[0])
     with pytest.raises(UnknownSketch):
         explain(engine, (line((0, 0), (1, 1)),), 12)
     with pytest.raises(DamagedSketch):
@@ -72,7 +72,7 @@ def test_what_cannot_be_explained_is_refused(engine: SearchEngine) -> None:
 
 
 def test_of_many_strokes_those_that_follow_each_other_are_left_out_together(engine: SearchEngine) -> None:
-    key = int(engine.snapshot.sketches.ids[0])
+    key = int(engine.snapshot.ids[0])
     hatching = tuple(line((n, 0), (n, 5 + n % 7)) for n in range(500))
     found = explain(engine, hatching, key)
     assert [part.stroke.tolist() for part in found.parts] == [stroke.tolist() for stroke in hatching]
@@ -86,6 +86,6 @@ def test_of_many_strokes_those_that_follow_each_other_are_left_out_together(engi
 
 
 def test_a_dot_beside_a_line_leaves_a_drawing(engine: SearchEngine) -> None:
-    key = int(engine.snapshot.sketches.ids[0])
+    key = int(engine.snapshot.ids[0])
     found = explain(engine, (line((0, 0), (9, 0)), line((4, 4))), key)
     assert found.parts[-1].stroke.tolist() == [[4, 4]] and found.parts[-1].change is not None

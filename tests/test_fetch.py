@@ -119,6 +119,19 @@ def test_an_interrupted_download_goes_on_where_it_stopped(bucket: Bucket, tmp_pa
     assert not (tmp_path / "cat.ndjson.part").exists()
 
 
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_failed_top_up_takes_no_class_away(bucket: Bucket, tmp_path: Path, offline: bool) -> None:
+    fetch(["cat"], 20, tmp_path, bucket.url)
+    bucket.failures = ["broken"] * 50
+    with pytest.raises(FetchError):
+        fetch(["cat"], 290, tmp_path, "http://127.0.0.1:9" if offline else bucket.url)
+    assert lines(tmp_path / "cat.ndjson") == truth(bucket, "cat")[:20]
+    (tmp_path / "cat.ndjson.part").write_bytes(b"half of a cop")
+    bucket.failures = []
+    fetch(["cat"], 290, tmp_path, bucket.url)
+    assert lines(tmp_path / "cat.ndjson") == truth(bucket, "cat")[:290] and not (tmp_path / "cat.ndjson.part").exists()
+
+
 def test_a_class_with_fewer_drawings_is_taken_whole(bucket: Bucket, tmp_path: Path) -> None:
     assert fetch(["cat"], 1000, tmp_path, bucket.url).drawings == 300
     assert lines(tmp_path / "cat.ndjson") == truth(bucket, "cat")

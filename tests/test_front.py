@@ -131,7 +131,7 @@ def test_who_finds_the_queue_full_is_told_at_once_and_others_are_not_held_up(
         check_problem(refused, 503, "server")
         assert refused.headers["Retry-After"] == "1"
         assert requests.get(f"{narrow.url}/healthz", timeout=5).ok
-        key = str(narrow.engine.snapshot.sketches.ids[0])
+        key = str(narrow.engine.snapshot.ids[0])
         assert requests.post(f"{narrow.url}/api/explain", json={"strokes": HOUSE, "id": key}, timeout=20).ok
         figures = requests.get(f"{narrow.url}/metrics", timeout=5).text
         assert (

@@ -34,7 +34,9 @@ def test_neighbours_on_the_map_are_of_one_class(found: GalleryMap) -> None:
 
 def test_a_place_depends_on_the_embedding_alone(found: GalleryMap, engine: SearchEngine) -> None:
     for row in (0, 100, 500):
-        np.testing.assert_allclose(found.place(engine.snapshot.embeddings[row]), found.places[row], atol=1e-4)
+        np.testing.assert_allclose(
+            found.place(engine.snapshot.item_embeddings(np.array([row]))[0]), found.places[row], atol=1e-4
+        )
     new = engine.embed(doodle("house", 999).strokes)
     houses = found.places[[found.classes[label] == "house" for label in found.labels.tolist()]]
     others = found.places[[found.classes[label] != "house" for label in found.labels.tolist()]]
@@ -62,7 +64,7 @@ def test_small_galleries_have_maps_too(tmp_path, encoder: Encoder, classes: list
 
 def test_the_server_gives_the_map_and_a_place_on_it(served: Served) -> None:
     answer = requests.get(f"{served.url}/api/map", timeout=120).json()
-    sketches = served.engine.snapshot.sketches
+    sketches = served.engine.snapshot.sketch_set()
     assert len(answer["ids"]) == len(answer["x"]) == len(answer["y"]) == len(answer["labels"]) == 688
     row = answer["ids"].index(str(sketches.ids[77]))
     assert answer["classes"][answer["labels"][row]]["label"] == sketches.label(77)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from evaluation.gate import judge
+from evaluation.gate import Kept, judge
 from evaluation.leave_one_out import leave_one_out
 from evaluation.ranking import EvaluationError
 
@@ -28,12 +28,24 @@ def test_better_and_equal_embeddings_pass_and_worse_ones_do_not() -> None:
 
 
 def test_a_drop_within_its_own_doubt_passes() -> None:
-    few, labels, ids = drawings(0.6, count=40)
+    some, labels, ids = drawings(0.9)
     rng = np.random.default_rng(3)
-    others = [few + 0.25 * rng.normal(size=few.shape).astype(np.float32) for _ in range(30)]
-    verdicts = [judge(few, other, labels, ids, 0.0) for other in others]
+    others = [some + 0.1 * rng.normal(size=some.shape).astype(np.float32) for _ in range(20)]
+    verdicts = [judge(some, other, labels, ids, 0.0) for other in others]
     doubtful = [one for one in verdicts if one.difference < 0 <= one.difference_interval[1]]
     assert doubtful and all(one.passed for one in doubtful)
+
+
+def test_few_drawings_give_no_benefit_of_the_doubt() -> None:
+    """Of 24 drawings hardly any drop is beyond doubt: what is measured decides, and the sentence says how little that is."""
+    embeddings, labels, ids = drawings(0.4)
+    rows = np.flatnonzero(labels < 4)[:24]
+    few, labels, ids = embeddings[rows], labels[rows], ids[rows]
+    rng = np.random.default_rng(1)
+    others = [few + rng.uniform(0, 3) * rng.normal(size=few.shape).astype(np.float32) for _ in range(42)]
+    dropped = [one for one in (judge(few, other, labels, ids, 0.005) for other in others) if one.difference < -0.05]
+    assert len(dropped) > 10 and not any(one.passed for one in dropped)
+    assert "so few are too few to be sure" in judge(few, few, labels, ids, 0.005).summary
 
 
 def test_a_sample_of_queries_ranks_everything() -> None:
@@ -47,7 +59,26 @@ def test_a_sample_of_queries_ranks_everything() -> None:
     assert verdict.queries == 2000 and verdict.map == pytest.approx(whole.map, abs=0.02)
 
 
-def test_with_nothing_to_retrieve_there_is_no_verdict() -> None:
-    embeddings, _, ids = drawings(0.5, count=30)
-    with pytest.raises(EvaluationError, match="nothing to retrieve"):
-        judge(embeddings, embeddings, np.arange(30), ids, 0.005)
+@pytest.mark.parametrize("labels", [np.arange(300), np.zeros(300, int)])
+def test_without_classes_the_neighbours_are_compared(labels: np.ndarray) -> None:
+    embeddings, _, ids = drawings(0.5, count=300)
+    rng = np.random.default_rng(2)
+    near = judge(embeddings, embeddings + 0.3 * rng.normal(size=embeddings.shape).astype(np.float32), labels, ids, 0.005)
+    assert (
+        isinstance(near, Kept)
+        and near.passed
+        and 0.2 < near.neighbours_kept < 0.95
+        and "no classes to judge by" in near.summary
+    )
+    alike = judge(
+        embeddings, np.ones_like(embeddings) + rng.normal(size=embeddings.shape).astype(np.float32), labels, ids, 0.005
+    )
+    assert isinstance(alike, Kept) and not alike.passed and alike.neighbours_kept == pytest.approx(alike.by_chance, abs=0.03)
+    same = judge(embeddings, embeddings, labels, ids, 0.005)
+    assert isinstance(same, Kept) and same.neighbours_kept == 1
+
+
+def test_with_nothing_at_all_there_is_no_verdict() -> None:
+    embeddings, labels, ids = drawings(0.5, count=2)
+    with pytest.raises(EvaluationError, match="too few to be judged"):
+        judge(embeddings, embeddings, labels, ids, 0.005)

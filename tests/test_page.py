@@ -86,7 +86,7 @@ def test_pictures_and_svgs_are_uploaded(page: Page, served: Served, tmp_path: Pa
     page.set_input_files("#file", tmp_path / "line.png")
     labels(page)
     expect(page.locator("#picture")).to_be_visible()
-    sketch = served.engine.snapshot.sketches.sketch(40)
+    sketch = served.engine.snapshot.item(40)
     (tmp_path / "sketch.svg").write_text(write_svg(sketch.strokes))
     page.set_input_files("#file", tmp_path / "sketch.svg")
     expect(page.locator("#results img").first).to_have_attribute("src", f"/api/sketches/{sketch.id}.svg")
@@ -101,7 +101,7 @@ def test_pictures_and_svgs_are_uploaded(page: Page, served: Served, tmp_path: Pa
 
 @pytest.mark.parametrize("event", ["drop", "paste"])
 def test_files_are_dropped_and_pasted(page: Page, served: Served, event: str) -> None:
-    sketch = served.engine.snapshot.sketches.sketch(120)
+    sketch = served.engine.snapshot.item(120)
     page.evaluate(
         """([svg, kind]) => {
             const data = new DataTransfer();

@@ -56,14 +56,14 @@ def test_pictures_are_searched(served: Served, format: str) -> None:
 
 
 def test_an_svg_is_searched_like_the_strokes_it_shows(served: Served) -> None:
-    sketch = served.engine.snapshot.sketches.sketch(11)
+    sketch = served.engine.snapshot.item(11)
     assert upload(served, write_svg(sketch.strokes).encode(), "x.svg").json()["hits"][0]["id"] == str(sketch.id)
     filtered = upload(served, write_svg(sketch.strokes).encode(), "x.svg", classes=["sun"], k=2).json()["hits"]
     assert [hit["label"] for hit in filtered] == ["sun", "sun"]
 
 
 def test_a_sketch_its_picture_and_its_neighbours(served: Served) -> None:
-    sketch = served.engine.snapshot.sketches.sketch(3)
+    sketch = served.engine.snapshot.item(3)
     base = f"{served.url}/api/sketches/{sketch.id}"
     assert requests.get(base, timeout=30).json() == {
         "id": str(sketch.id),
@@ -167,7 +167,7 @@ BAD_FILES = {
     "cut png": saved(GREY, "PNG")[:60],
     "one-bit bomb": bomb(13_000, 13_000),
     "blank": saved(GREY.point(lambda _: 255), "PNG"),
-    "tiff": saved(GREY, "TIFF"),
+    "ppm": saved(GREY, "PPM"),
     "svg with entities": BOMB,
     "svg with external entities": OUTSIDE,
     "svg of nothing": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
@@ -205,7 +205,7 @@ def test_other_bad_requests(served: Served) -> None:
 
 
 def test_examples_guesses_and_reasons(served: Served) -> None:
-    sketches = served.engine.snapshot.sketches
+    sketches = served.engine.snapshot.sketch_set()
     ids = [str(key) for key in sketches.ids[:3].tolist()]
     body = {"like": ids[:2], "unlike": ids[2:], "k": 5}
     answer = requests.post(f"{served.url}/api/search/examples", json=body, timeout=30).json()

@@ -195,6 +195,8 @@ def test_nothing_outside_the_file_is_opened(tmp_path: Path) -> None:
 
 BOMB = b"""<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>
 <svg xmlns="http://www.w3.org/2000/svg"><text>&b;</text><path d="M0 0L1 1"/></svg>"""
+OUTSIDE = b"""<!DOCTYPE s [<!ENTITY x SYSTEM "file:///etc/passwd">]>
+<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0L1 1"/><text>&x;</text></svg>"""
 LONG = b'<!DOCTYPE b [<!ENTITY a "' + b"a" * 900 + b'">]><svg>' + b"&a;" * 30_000 + b"</svg>"
 
 

@@ -6,6 +6,9 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from search.engine import SearchEngine
 from search.gallery_map import GalleryMap, map_of
 from web.schemas import LandmarkAnswer, MapAnswer
@@ -51,18 +54,18 @@ class Maps:
     def bytes_of(self, engine: SearchEngine) -> MapBytes:
         """The JSON of the map, without sketches that were removed since the snapshot was built. Raises MapNotReady."""
         found = self.of(engine)
-        here = [key in engine for key in found.ids.tolist()]
-        known_by = (found.snapshot, bytes(here))
+        here = engine.holds(found.ids)
+        known_by = (found.snapshot, here.tobytes())
         kept = self._bytes
         if kept is None or kept[0] != known_by:
-            kept = self._bytes = (known_by, _bytes(found, [n for n, one in enumerate(here) if one]))
+            kept = self._bytes = (known_by, _bytes(found, np.flatnonzero(here)))
         return kept[1]
 
     def close(self) -> None:
         self._maker.shutdown(wait=False, cancel_futures=True)
 
 
-def _bytes(found: GalleryMap, here: list[int]) -> MapBytes:
+def _bytes(found: GalleryMap, here: npt.NDArray[np.int64]) -> MapBytes:
     x, y = found.places[here].round(4).T.tolist()
     landmarks = zip(found.classes, found.landmarks.round(4).tolist(), strict=True)
     answer = MapAnswer(

@@ -21,9 +21,9 @@ def add_operating_routes(trazo: Application) -> None:
             status="stale" if status.stale else "ready",
             snapshot=engine.snapshot.name,
             sketches=len(engine),
-            changes=status.changes,
-            problem=status.problem,
-            since=status.since,
+            changes=status.unfolded,
+            problem=status.why or None,
+            since=status.failing_since.timestamp() if status.failing_since else None,
         )
         return jsonify(answer.model_dump())
 

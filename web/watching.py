@@ -89,7 +89,7 @@ class _Standing(Collector):
         yield _gauge("trazo_reader_killed", "Files whose reading was ended for time, memory or a crash.", self._reader.killed)
         engine, status = self._live.engine, self._live.status
         yield _gauge("trazo_gallery_sketches", "Sketches that can be found.", len(engine))
-        yield _gauge("trazo_gallery_changes", "Changes since the snapshot was built, not yet folded into one.", status.changes)
+        yield _gauge("trazo_gallery_changes", "Changes since the snapshot was built, not yet folded into one.", status.unfolded)
         yield _gauge("trazo_gallery_stale", "1 where a newer snapshot or change cannot be served.", int(status.stale))
         yield _gauge("trazo_gallery_reload_timestamp_seconds", "When the snapshot served was taken.", status.loaded)
         manifest = engine.snapshot.manifest

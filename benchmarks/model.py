@@ -1,0 +1,341 @@
+"""Random operations on a gallery, held to a dictionary and numpy at every step: is what is served always what was said?
+
+    python -m benchmarks.model --operations 20000 --seed 0
+
+Items are added and removed by two writers (a live gallery and the command line's way), get further drawings, come back; the
+gallery is rebuilt with either of two nets, rolled back, cleaned, backed up, restored, restarted; writers are killed. It stops
+with an AssertionError, and the seed, where gallery and model differ. A small run is among the tests.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from indexer.backup import backup, restore
+from indexer.build import build
+from indexer.errors import GalleryError
+from indexer.housekeeping import collect, verify
+from indexer.online import change_gallery
+from indexer.pointer import SNAPSHOTS, history
+from indexer.rebuild import Gate, rebuild
+from indexer.rollback import rollback
+from nets.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
+from nets.encoder import Encoder
+from search.engine import SearchEngine
+from search.live import LiveGallery
+from search.results import DuplicateSketch, UnknownSketch
+from sketches.doodles import DOODLES, doodle
+from sketches.item import Item
+from sketches.sketch import Strokes
+
+LABELS = ("one", "two", "three", "")
+WEIGHTS = {
+    "add": 24,
+    "add by command": 8,
+    "several": 6,
+    "remove": 12,
+    "again": 6,
+    "twice": 3,
+    "view": 10,
+    "remove view": 4,
+    "search": 30,
+    "classes": 6,
+    "restart": 0.3,
+    "rebuild": 0.4,
+    "rollback": 0.4,
+    "gc": 0.3,
+    "backup": 0.2,
+    "restore": 0.15,
+    "kill": 0.2,
+}
+
+Drawn = tuple[int, str]  # which drawing of the pool, and the label
+
+
+@dataclass
+class Model:
+    """What a gallery has to be: every snapshot as it was made, and every change since the beginning."""
+
+    log: list[tuple[int, Drawn | None]] = field(default_factory=list)
+    snapshots: dict[str, tuple[dict[int, Drawn], int, int]] = field(default_factory=dict)  # content, changes in it, net
+    views: dict[int, tuple[int, int]] = field(default_factory=dict)  # of which item, which drawing
+
+    def change(self, key: int, drawn: Drawn | None) -> None:
+        self.log.append((key, drawn))
+        self.views = {view: (item, n) for view, (item, n) in self.views.items() if item != key}
+
+    def items(self, snapshot: str) -> dict[int, Drawn]:
+        """All that is there while this snapshot is current."""
+        content, position, _ = self.snapshots[snapshot]
+        found = dict(content)
+        for key, drawn in self.log[position:]:
+            found.pop(key, None)
+            if drawn is not None:
+                found[key] = drawn
+        return found
+
+    def copy(self) -> "Model":
+        return Model(list(self.log), dict(self.snapshots), dict(self.views))
+
+
+class Run:
+    """One gallery, its model, and what can be done to both."""
+
+    def __init__(self, folder: Path, encoders: Sequence[Encoder], pool: Sequence[Strokes], seed: int) -> None:
+        self.folder, self.gallery, self.encoders, self.pool = folder, folder / "gallery", encoders, pool
+        self.random, self.seed = random.Random(seed), seed
+        self.vectors = [encoder.embed(np.stack([encoder.raster(strokes) for strokes in pool])) for encoder in encoders]
+        self.model = Model()
+        base = {key: (key % len(pool), LABELS[key % 4]) for key in range(1, 21)}
+        build(self.gallery, [self.item(key, drawn) for key, drawn in base.items()], encoders[0], {})
+        self.model.snapshots[history(self.gallery)[0]] = (base, 0, 0)
+        self.live = LiveGallery(self.gallery)
+        self.backups: list[tuple[Path, Model, str]] = []
+        self.done: Counter[str] = Counter()
+
+    def item(self, key: int, drawn: Drawn) -> Item:
+        return Item(key, drawn[1], self.pool[drawn[0]], name=f"drawing {drawn[0]}", tags=("tag",))
+
+    def step(self, operation: str) -> None:
+        """Do one thing to both. Raises AssertionError where they differ."""
+        getattr(self, f"_{operation.replace(' ', '_')}")()
+        self.done[operation] += 1
+
+    def close(self) -> None:
+        self.live.close()
+
+    @property
+    def there(self) -> dict[int, Drawn]:
+        return self.model.items(history(self.gallery)[0])
+
+    def check(self, engine: SearchEngine) -> None:
+        """Everything: ids, labels, names, strokes, and a search that finds all."""
+        there = self.there
+        assert len(engine) == len(there)
+        for key, drawn in there.items():
+            item = engine.item(key)
+            assert (item.label, item.name, item.tags) == (drawn[1], f"drawing {drawn[0]}", ("tag",))
+            assert all((a == b).all() for a, b in zip(item.strokes, self.pool[drawn[0]], strict=True))
+        self._compare(engine, self.random.randrange(len(self.pool)), min(1000, len(there) + 5))
+
+    def _compare(self, engine: SearchEngine, query: int, k: int) -> None:
+        """The k nearest, by the nearest of each item's drawings; distances within what float16 rounds away."""
+        there = self.there
+        net = self.model.snapshots[engine.snapshot.name][2]
+        vectors = self.vectors[net].astype(np.float64)
+        distances = np.linalg.norm(vectors - vectors[query], axis=1)  # (drawings of the pool,)
+        expected = {key: distances[drawn[0]] for key, drawn in there.items()}
+        for item, drawing in self.model.views.values():
+            if item in expected:
+                expected[item] = min(expected[item], distances[drawing])
+        hits = engine.similar(self.pool[query], k).hits
+        nearest = np.sort(np.array(list(expected.values())))[:k]
+        assert len({hit.id for hit in hits}) == len(hits) == len(nearest)
+        np.testing.assert_allclose([hit.distance for hit in hits], nearest, atol=5e-3)
+        np.testing.assert_allclose([hit.distance for hit in hits], [expected[hit.id] for hit in hits], atol=5e-3)
+        assert all(hit.label == there[hit.id][1] for hit in hits)
+
+    def _drawn(self) -> Drawn:
+        return self.random.randrange(len(self.pool)), self.random.choice(LABELS)
+
+    def _key(self) -> int | None:
+        keys = list(self.there)
+        return self.random.choice(keys) if len(keys) > 3 else None
+
+    def _add(self) -> None:
+        drawn = self._drawn()
+        item = self.item(0, drawn)
+        key = self.live.add(item.label, item.strokes, name=item.name, tags=item.tags).id
+        self.model.change(key, drawn)
+        assert key in self.live.engine
+
+    def _add_by_command(self) -> None:
+        key, drawn = self.random.getrandbits(64), self._drawn()
+        change_gallery(self.gallery, [self.item(key, drawn)])
+        self.model.change(key, drawn)
+        self.live.engine.catch_up()
+
+    def _several(self) -> None:
+        there = list(self.there)
+        gone = self.random.sample(there, min(3, max(0, len(there) - 4)))
+        new = {self.random.getrandbits(63): self._drawn() for _ in range(self.random.randrange(1, 6))}
+        change_gallery(self.gallery, [self.item(key, drawn) for key, drawn in new.items()], gone)
+        for key in gone:
+            self.model.change(key, None)
+        for key, drawn in new.items():
+            self.model.change(key, drawn)
+        self.live.engine.catch_up()
+
+    def _remove(self) -> None:
+        key = self._key()
+        if key is not None:
+            self.live.remove(key)
+            self.model.change(key, None)
+            assert key not in self.live.engine
+
+    def _again(self) -> None:
+        """One that was there before, perhaps in a snapshot, comes back as another drawing."""
+        gone = [key for key, _ in self.model.log[-40:] if key not in self.there]
+        if gone:
+            key, drawn = self.random.choice(gone), self._drawn()
+            item = self.item(key, drawn)
+            self.live.add(item.label, item.strokes, key, name=item.name, tags=item.tags)
+            self.model.change(key, drawn)
+
+    def _twice(self) -> None:
+        """What contradicts the gallery is refused by both writers."""
+        key, missing = self._key(), self.random.getrandbits(62)
+        for attempt in (lambda: self.live.remove(missing), lambda: change_gallery(self.gallery, removed=[missing])):
+            _refused(attempt, (UnknownSketch, GalleryError))
+        if key is not None:
+            drawn = self._drawn()
+            _refused(lambda: self.live.add("", self.pool[0], key), (DuplicateSketch,))
+            _refused(lambda: change_gallery(self.gallery, [self.item(key, drawn)]), (GalleryError,))
+
+    def _view(self) -> None:
+        key, drawing = self._key(), self.random.randrange(len(self.pool))
+        if key is not None:
+            self.model.views[self.live.add_view(key, self.pool[drawing], "somebody").id] = (key, drawing)
+
+    def _remove_view(self) -> None:
+        views = [view for view, (item, _) in self.model.views.items() if item in self.there]
+        if views:
+            view = self.random.choice(views)
+            self.live.remove_view(self.model.views.pop(view)[0], view)
+
+    def _search(self) -> None:
+        self._compare(self.live.engine, self.random.randrange(len(self.pool)), self.random.choice((1, 5, 20)))
+
+    def _classes(self) -> None:
+        expected = Counter(drawn[1] for drawn in self.there.values())
+        assert self.live.engine.classes() == expected and len(self.live.engine) == expected.total()
+
+    def _restart(self) -> None:
+        self.live.close()
+        self.live = LiveGallery(self.gallery)
+        self.check(self.live.engine)
+
+    def _rebuild(self) -> None:
+        net, there = self.random.randrange(len(self.encoders)), self.there
+        rebuild(self.gallery, self.encoders[net], lambda *arrays: Gate(True, "", {}))
+        self.model.snapshots[history(self.gallery)[0]] = (there, len(self.model.log), net)
+        self._swapped()
+
+    def _rollback(self) -> None:
+        """Back to the one before, or forth to any that there is."""
+        names = sorted(path.name for path in (self.gallery / SNAPSHOTS).glob("[0-9]*"))
+        if len(history(self.gallery)) > 1 and self.random.random() < 0.5:
+            rollback(self.gallery)
+        else:
+            rollback(self.gallery, self.random.choice(names))
+        self._swapped()
+
+    def _gc(self) -> None:
+        collect(self.gallery, self.random.randrange(1, 4))
+        self.check(SearchEngine.open(self.gallery))
+
+    def _backup(self) -> None:
+        place = self.folder / f"backup{self.done['backup']}"
+        backup(self.gallery, place)
+        self.backups.append((place, self.model.copy(), history(self.gallery)[0]))
+        for old, *_ in self.backups[:-2]:
+            shutil.rmtree(old)
+        self.backups = self.backups[-2:]
+
+    def _restore(self) -> None:
+        if self.backups:
+            place, model, name = self.random.choice(self.backups)
+            restore(self.gallery, place, discard_changes=True)
+            # Snapshots made since stay: they are what they were made of, and nothing that was changed since counts.
+            later = {
+                name: (content, min(position, len(model.log)), net)
+                for name, (content, position, net) in self.model.snapshots.items()
+            }
+            self.model = Model(list(model.log), {**later, **model.snapshots}, dict(model.views))
+            assert history(self.gallery)[0] == name
+            self._swapped()
+
+    def _kill(self) -> None:
+        """A writer killed at any moment: its addition is there or it is not."""
+        key, drawn = self.random.getrandbits(60), self._drawn()
+        context = multiprocessing.get_context("forkserver")
+        worker = context.Process(target=change_gallery, args=(self.gallery, [self.item(key, drawn)]))
+        worker.start()
+        time.sleep(self.random.uniform(0, 1))
+        os.kill(worker.pid or 0, signal.SIGKILL)
+        worker.join()
+        self.live.engine.catch_up()
+        if key in self.live.engine:
+            self.model.change(key, drawn)
+        self.check(SearchEngine.open(self.gallery))
+
+    def _swapped(self) -> None:
+        assert self.live.reload() == history(self.gallery)[0]
+        self.check(self.live.engine)
+
+
+def _refused(attempt: object, errors: tuple[type[Exception], ...]) -> None:
+    try:
+        attempt()  # type: ignore[operator]
+    except errors:
+        return
+    raise AssertionError("it was not refused")
+
+
+def two_encoders(folder: Path) -> list[Encoder]:
+    """The shipped net, and the same with another posterior: embeddings that cannot be taken for one another."""
+    other = folder / "default.other.safetensors"
+    checkpoint = load_checkpoint(find_checkpoint())
+    sharper = {**checkpoint.weights, "posterior_scale": np.array(32.0, np.float32)}
+    save_checkpoint(other, replace(checkpoint, weights=sharper))
+    return [Encoder(find_checkpoint()), Encoder(other)]
+
+
+def run(folder: Path, encoders: Sequence[Encoder], operations: int, seed: int, weights: dict[str, float] = WEIGHTS) -> Run:
+    """So many random operations; raises AssertionError at the first difference."""
+    names = sorted(DOODLES)
+    pool = [doodle(names[n % len(names)], n // len(names)).strokes for n in range(40)]
+    here = Run(folder, encoders, pool, seed)
+    try:
+        chosen = here.random.choices(list(weights), list(weights.values()), k=operations)
+        for number, operation in enumerate(tqdm(chosen, desc="operations", disable=None)):
+            try:
+                here.step(operation)
+            except Exception as error:
+                raise AssertionError(f"operation {number}, {operation}, seed {seed}: {error}") from error
+        here.check(SearchEngine.open(here.gallery))
+        verify(here.gallery)
+    finally:
+        here.close()
+    return here
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.model", description=__doc__)
+    parser.add_argument("--operations", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["indexer.online"])
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="trazo-model-") as folder:
+        found = run(Path(folder), two_encoders(Path(folder)), args.operations, args.seed)
+        size = len(found.there)
+    seconds = round(time.monotonic() - began)
+    print(json.dumps({"operations": args.operations, "seed": args.seed, "done": found.done, "items": size, "seconds": seconds}))
+
+
+if __name__ == "__main__":
+    main()

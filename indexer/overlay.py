@@ -1,0 +1,302 @@
+"""What was added to a gallery and removed from it since its snapshots were built: one SQLite database beside them.
+
+For every id that was changed it holds one row: the item, or the fact that it is gone, with the number of the change
+that said so. Changes are counted from 1, and a snapshot remembers the number of the last one it holds: whatever has a
+larger number stands on top of it. So a rollback loses no change, and nothing is ever replayed. Each drawing's embedding
+is kept, with the digest of the net that made it.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.database import copy, create, reading, writing_to
+from indexer.errors import ChangeRefused, GalleryBusy, GalleryError
+from indexer.record import decode_item, decode_view, encode_item, encode_view
+from indexer.rows import SCHEMA, Mark, Row, Rows
+from indexer.stored import pack_embedding, signed, unpack_embedding, unsigned
+from indexer.view import View
+from nets.encoder import BATCH, Encoder
+from sketches.item import Item, Picture, plain_text
+from sketches.sketch import Strokes, check_strokes
+
+log = logging.getLogger(__name__)
+
+CHANGES = "changes.sqlite"
+WAIT = 3.0  # seconds behind another writer
+MAX_BY = 100  # characters of who drew a view
+
+Embedding = npt.NDArray[np.float32]  # (1024,)
+
+
+@dataclass(frozen=True)
+class Added:
+    """An item with its embedding by the net that was asked for, None where that has to be made.
+
+    Where items are read to be searched their pictures are left out.
+    """
+
+    item: Item
+    embedding: Embedding | None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a reader has to apply to be up to date.
+
+    mark           where the reader is then
+    anew           these are all changes since its snapshot; what it had applied before is not of this database and has to go
+    removed        ids that are gone, whoever held them
+    added          items, each in place of any other of its id
+    removed_views  and views, likewise
+    """
+
+    mark: Mark
+    anew: bool
+    removed: tuple[int, ...] = ()
+    added: tuple[Added, ...] = ()
+    removed_views: tuple[int, ...] = ()
+    views: tuple[View, ...] = ()
+
+
+class Overlay:
+    """The changes of one gallery. Nothing stays open between two calls, so threads and processes share it without a lock.
+
+    Every method raises OverlayError where the database is missing or damaged, GalleryBusy where another process keeps it
+    for more than `wait` seconds, OSError where the disk fails. Readers do not wait for writers.
+    """
+
+    def __init__(self, gallery: Path, wait: float = WAIT, name: str = CHANGES) -> None:
+        self.path = gallery / name
+        self.wait = wait
+
+    def create(self) -> None:
+        """Make an empty database where there is none."""
+        create(self.path, SCHEMA)
+
+    def last(self) -> int:
+        """The number of the last change; 0 where there was none."""
+        with self._reading() as rows:
+            return rows.mark.number
+
+    def has(self, mark: Mark) -> bool:
+        """Whether this change is one of this gallery's, and not forgotten."""
+        with self._reading() as rows:
+            return rows.has(mark)
+
+    def since(self, held: int, net: str, mark: Mark | None = None) -> Changes:
+        """What changed since `mark`; without one, all changes after number `held`, which the reader's snapshot holds.
+
+        `net` is the digest of the net whose embeddings are wanted.
+        """
+        with self._reading() as rows:
+            if rows.mark == mark:
+                return Changes(mark, anew=False)
+            known = mark if mark is not None and rows.has(mark) else None
+            if known is None:
+                rows.check_total()
+                items, views = list(rows.all_after("items", held)), list(rows.all_after("views", 0))
+            else:
+                items, views = list(rows.after("items", max(held, known.number))), list(rows.after("views", known.number))
+            return Changes(
+                rows.mark,
+                anew=known is None,
+                removed=tuple(unsigned(row.key) for row in items if row.gone),
+                added=tuple(_added(rows, row, net) for row in items if not row.gone),
+                removed_views=tuple(row.key for row in views if row.gone),
+                views=tuple(_view(rows, row, net) for row in views if not row.gone),
+            )
+
+    def items(self, held: int, net: str) -> Iterator[Added]:
+        """The items that were added after number `held`, with their pictures, by label and id; one at a time in memory."""
+        with self._reading() as rows:
+            for row in rows.after("items", held, order="label, id < 0, id"):
+                if not row.gone:
+                    yield Added(_item(row), _embedding(rows, row.key, 0, net))
+
+    def changed(self, held: int) -> frozenset[int]:
+        """Ids of a snapshot that do not count any more: removed after number `held`, or replaced."""
+        with self._reading() as rows:
+            return frozenset(unsigned(row.key) for row in rows.after("items", held))
+
+    def picture(self, key: int) -> Picture | None:
+        """The picture of an item that was added."""
+        with self._reading() as rows:
+            row = rows.get("items", signed(key))
+            return None if row is None or row.gone else _item(row).picture
+
+    def views(self, key: int) -> tuple[View, ...]:
+        """The further drawings of an item, the oldest first, without embeddings."""
+        with self._reading() as rows:
+            return tuple(_view(rows, row, "") for row in rows.views_of(signed(key)))
+
+    def change(
+        self,
+        held: int,
+        holds: Callable[[int], bool],
+        net: str,
+        added: Sequence[Added] = (),
+        removed: Sequence[int] = (),
+    ) -> int:
+        """Add items, embedded by `net`, and remove ids: all or none, on the disk once this returns; the change's number.
+
+        `held` is the number of the last change that the current snapshot holds, and `holds` tells which ids it has.
+        Raises ChangeRefused for an id that is there already, a missing one, or nothing to do, and DamagedSketch.
+        """
+        if not (added or removed):
+            raise ChangeRefused("there is no drawing to add and none to remove")
+        records = [encode_item(replace(one.item, strokes=check_strokes(one.item.strokes))) for one in added]
+        embeddings = [_packed(one.embedding) for one in added]
+        with self._writing() as rows:
+            number = max(rows.mark.number, held) + 1
+            seen: set[int] = set()
+            for key in removed:
+                if key in seen or not _there(rows, key, held, holds):
+                    raise ChangeRefused(f"the gallery has no sketch {key} to remove", key)
+                seen.add(key)
+                _clear(rows, key, number)
+                rows.put("items", Row(signed(key), number))
+            for one, record, embedding in zip(added, records, embeddings, strict=True):
+                key = one.item.id
+                if key in seen or _there(rows, key, held, holds):
+                    message = f"the gallery has a sketch {key} already; remove it first, or leave the id out for a new one"
+                    raise ChangeRefused(message, key)
+                seen.add(key)
+                _clear(rows, key, number)
+                rows.put("items", Row(signed(key), number, one.item.label, record))
+                rows.put_embedding(signed(key), 0, net, embedding)
+            return rows.finish(number).number
+
+    def add_view(
+        self, held: int, holds: Callable[[int], bool], net: str, key: int, strokes: Strokes, by: str, embedding: Embedding
+    ) -> View:
+        """Add a further drawing of an item. Raises ChangeRefused for an item that is not there, DamagedSketch."""
+        strokes, by = check_strokes(strokes), plain_text(by, "by", MAX_BY)
+        at, packed = datetime.now(UTC).isoformat(timespec="milliseconds"), _packed(embedding)
+        with self._writing() as rows:
+            if not _there(rows, key, held, holds):
+                raise ChangeRefused(f"the gallery has no sketch {key}", key)
+            view = View(max(rows.mark.number, held) + 1, key, strokes, by, at, embedding)
+            rows.put("views", Row(view.id, view.id, signed(key), encode_view(view)))
+            rows.put_embedding(signed(key), view.id, net, packed)
+            rows.finish(view.id)
+        return view
+
+    def remove_view(self, held: int, view: int) -> None:
+        """Remove a further drawing. Raises ChangeRefused where there is none of this id."""
+        with self._writing() as rows:
+            row = rows.get("views", view) if view < 2**63 else None
+            if row is None or row.gone:
+                raise ChangeRefused(f"the gallery has no further drawing {view}", view)
+            number = max(rows.mark.number, held) + 1
+            _clear_view(rows, row, number)
+            rows.finish(number)
+
+    def embedded(self, changes: Changes, encoder: Encoder) -> Changes:
+        """The changes with every embedding, those that are missing made now and stored for the next time.
+
+        Nothing is locked while they are made. Where they cannot be stored, they are made again the next time.
+        """
+        every: tuple[Added | View, ...] = (*changes.added, *changes.views)
+        missing = [one for one in every if one.embedding is None]
+        if not missing:
+            return changes
+        made: dict[int, Embedding] = {}
+        for start in range(0, len(missing), BATCH):
+            part = missing[start : start + BATCH]
+            rasters = np.stack([encoder.raster(_strokes(one)) for one in part])
+            made.update(zip(map(id, part), encoder.embed(rasters), strict=True))
+        try:
+            with self._writing() as rows:
+                for one in missing if rows.has(changes.mark) else ():
+                    row = rows.get("views", one.id) if isinstance(one, View) else rows.get("items", signed(one.item.id))
+                    if row is not None and not row.gone and row.number <= changes.mark.number:  # the same as we read
+                        place = (signed(one.item_id), one.id) if isinstance(one, View) else (row.key, 0)
+                        rows.put_embedding(*place, encoder.sha256, _packed(made[id(one)]))
+        except (GalleryBusy, OSError) as error:
+            log.warning("embeddings could not be stored and will be made again: %s", error)
+        return replace(
+            changes,
+            added=tuple(replace(one, embedding=made.get(id(one), one.embedding)) for one in changes.added),
+            views=tuple(replace(one, embedding=made.get(id(one), one.embedding)) for one in changes.views),
+        )
+
+    def forget(self, number: int) -> None:
+        """Drop what every snapshot holds, the changes up to `number`. Views stay: no snapshot holds them."""
+        with self._writing() as rows:
+            rows.forget(number)
+
+    def reserve(self, number: int) -> None:
+        """Let all later changes have larger numbers than `number`, which a snapshot holds."""
+        with self._writing() as rows:
+            rows.finish(max(rows.mark.number, number) + 1)
+
+    def copy(self, to: Path) -> "Overlay":
+        """A copy at one moment, by SQLite's own backup; in place of what a database at `to` holds."""
+        copy(self.path, to, self.wait)
+        return Overlay(to.parent, self.wait, to.name)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Rows]:
+        with reading(self.path, self.wait) as connection:
+            yield Rows(connection)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Rows]:
+        with writing_to(self.path, self.wait) as connection:
+            yield Rows(connection)
+
+
+def _strokes(one: Added | View) -> Strokes:
+    return one.strokes if isinstance(one, View) else one.item.strokes
+
+
+def _item(row: Row) -> Item:
+    assert isinstance(row.what, str) and row.record is not None
+    return decode_item(row.record, unsigned(row.key), row.what)
+
+
+def _added(rows: Rows, row: Row, net: str) -> Added:
+    item = _item(row)
+    return Added(item if item.picture is None else replace(item, picture=None), _embedding(rows, row.key, 0, net))
+
+
+def _view(rows: Rows, row: Row, net: str) -> View:
+    assert isinstance(row.what, int) and row.record is not None
+    view = decode_view(row.record, unsigned(row.what))
+    return replace(view, embedding=_embedding(rows, row.what, row.key, net))
+
+
+def _there(rows: Rows, key: int, held: int, holds: Callable[[int], bool]) -> bool:
+    row = rows.get("items", signed(key))
+    return holds(key) if row is None or row.number <= held else not row.gone
+
+
+def _embedding(rows: Rows, item: int, view: int, net: str) -> Embedding | None:
+    stored = rows.embedding(item, view, net)
+    return None if stored is None else unpack_embedding(stored)
+
+
+def _packed(embedding: Embedding | None) -> bytes:
+    if embedding is None or not np.isfinite(embedding).all():
+        raise GalleryError("the net embeds a drawing as NaN or infinity; train it again")
+    return pack_embedding(embedding)
+
+
+def _clear(rows: Rows, key: int, number: int) -> None:
+    """Drop what belongs to an item: its embeddings, and its views with theirs."""
+    rows.drop_embeddings(signed(key), 0)
+    for row in list(rows.views_of(signed(key))):
+        _clear_view(rows, row, number)
+
+
+def _clear_view(rows: Rows, row: Row, number: int) -> None:
+    assert isinstance(row.what, int)
+    rows.drop_embeddings(row.what, row.key)
+    rows.put("views", Row(row.key, number))
