@@ -1,4 +1,4 @@
-"""How good the search is: `map`, `report`, `compare`, `uploads`, `neighbours`; and how fast: `ann`, `latency`."""
+"""How good the search is: `map`, `ink`, `report`, `compare`, `uploads`, `neighbours`; and how fast: `ann`, `latency`."""
 
 import argparse
 import json
@@ -19,6 +19,7 @@ from evaluation.pictures import SHEETS
 from evaluation.provenance import provenance
 from evaluation.ranking import EvaluationError
 from evaluation.report import write_report
+from evaluation.robustness import INK, robustness
 from evaluation.subject import Subject, of_drawings, of_file, of_gallery
 from evaluation.uploads import uploads
 from indexer.errors import GalleryError
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     commands = {
         "map": _map,
+        "ink": _ink,
         "report": _report,
         "compare": _compare,
         "uploads": _uploads,
@@ -62,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
     subject = _add_subject(measuring)
     subject.add_argument("--embeddings", type=Path, metavar="FILE.npz", help="arrays `embeddings` and `labels`")
     measuring.add_argument("--queries", type=_positive, metavar="N", help="a random sample of N queries, for large galleries")
+
+    drawing_on = commands.add_parser(
+        "ink", help="mAP of a query's first 90, 75, 50 and 25 % of the ink: what one sees while drawing"
+    )
+    _add_subject(drawing_on)
+    drawing_on.add_argument("--queries", type=_positive, default=500, metavar="N", help="drawings cut short")
 
     reporting = commands.add_parser("report", help="a page with everything there is to know of a checkpoint, JSON, markdown")
     _add_subject(reporting)
@@ -145,6 +153,17 @@ def _map(args: argparse.Namespace) -> None:
             }
         )
     )
+
+
+def _ink(args: argparse.Namespace) -> None:
+    subject = _subject(args)
+    assert subject.drawn
+    points = robustness(subject, subject.drawn, args.queries, args.seed, (INK,))[INK.name]
+    for point in points:
+        low, high = point.map_interval
+        print(f"{point.level:4.0%} of the ink: mAP {point.map:.4f} [{low:.4f}, {high:.4f}]")
+    result = {"ink": [asdict(point) for point in points], "queries": args.queries, "drawings": len(subject.labels)}
+    print(json.dumps({**result, "protocol": args.protocol, **subject.source, **provenance(args.seed)}))
 
 
 def _subject(args: argparse.Namespace) -> Subject:

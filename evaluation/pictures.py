@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from evaluation.robustness import first_part
 from sketches.sketch import Strokes
+from sketches.unfinished import first_part
 
 Picture = npt.NDArray[np.float64]  # (height, width), 0 black .. 1 white
 Random = np.random.Generator

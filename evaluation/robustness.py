@@ -3,7 +3,7 @@
 Degraded copies of a sample of drawings query the gallery of the undegraded ones; each copy's own drawing is removed by its id.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from evaluation.ranking import rank_relevant
 from evaluation.subject import Drawn, Subject
 from sketches.raster import Raster, RasterSpec, rasterise
 from sketches.sketch import Strokes
+from sketches.unfinished import first_part
 
 Degrade = Callable[[Strokes, RasterSpec, float, np.random.Generator], Raster]
 
@@ -71,41 +72,26 @@ def noisy(strokes: Strokes, spec: RasterSpec, deviation: float, rng: np.random.G
     return np.clip(np.rint(raster + 255 * deviation * rng.normal(size=raster.shape)), 0, 255).astype(np.uint8)
 
 
+INK = Study("part drawn", "first share of the ink", (1.0, 0.9, 0.75, 0.5, 0.25), unfinished)
 STUDIES = (
     Study("rotation", "degrees", (0, 5, 10, 15, 30, 45, 90, 180), turned),
     Study("size", "share of the raster filled", (1.0, 0.9, 0.8, 0.6, 0.4), smaller),
     Study("line width", "times the trained width", (1.0, 0.4, 0.7, 1.5, 2.0, 3.0), thicker),
-    Study("part drawn", "first share of the ink", (1.0, 0.75, 0.5, 0.25), unfinished),
+    INK,
     Study("shaky hand", "deviation of a point, of the longest side", (0.0, 0.01, 0.02, 0.04, 0.08), shaky),
     Study("noise", "deviation of a pixel, of the full range", (0.0, 0.05, 0.1, 0.2, 0.4), noisy),
 )
 
 
-def first_part(strokes: Strokes, share: float) -> Strokes:
-    """The beginning of the drawing in the order it was drawn, up to `share` of its ink by length; the last stroke is cut."""
-    lengths = [np.linalg.norm(np.diff(stroke, axis=0), axis=1) for stroke in strokes]
-    left = share * sum(float(length.sum()) for length in lengths)
-    kept = []
-    for stroke, length in zip(strokes, lengths, strict=True):
-        total = float(length.sum())
-        if total >= left:
-            walked = np.concatenate(([0.0], np.cumsum(length)))
-            whole = stroke[walked < left]
-            end = np.array([np.interp(left, walked, stroke[:, axis]) for axis in (0, 1)], np.float32)
-            kept.append(np.concatenate((whole, end[None])))
-            break
-        kept.append(stroke)
-        left -= total
-    return tuple(kept)
-
-
-def robustness(subject: Subject, drawn: Drawn, queries: int, seed: int = 0) -> dict[str, list[Point]]:
+def robustness(
+    subject: Subject, drawn: Drawn, queries: int, seed: int = 0, studies: Sequence[Study] = STUDIES
+) -> dict[str, list[Point]]:
     """Each study's points, by its name, from `queries` random drawings of the subject."""
     rows = sampled_rows(len(subject.labels), queries, seed)
-    total = sum(len(study.levels) for study in STUDIES)
+    total = sum(len(study.levels) for study in studies)
     with tqdm(total=total, desc="robustness", unit="level", disable=None) as bar:
         found: dict[str, list[Point]] = {}
-        for study in STUDIES:
+        for study in studies:
             found[study.name] = []
             for level in study.levels:
                 found[study.name].append(_measure(subject, drawn, rows, study, level, seed))

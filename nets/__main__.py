@@ -16,12 +16,15 @@ from nets.architectures.registry import NETS
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
 from nets.encoder import Encoder
+from nets.training.committee import Layer, fitted_layer, mean_answer
 from nets.training.fit import fit_checkpoints
 from nets.training.imagenet import imagenet_weights
 from nets.training.memory import keep_memory
-from nets.training.recipe import RECIPES
+from nets.training.recipe import RECIPES, Balance
 from nets.training.train import Run, TrainingError, train
 from sketches.errors import SketchError
+from sketches.folder import read_folder
+from sketches.protocol import split
 from sketches.selection import add_selection, selected
 
 
@@ -48,8 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
         help="files or shipped names: learn their answers beside the labels (distillation)",
     )
     training.add_argument("--teaching", type=float, help="share of the loss that follows the teachers (default 0.5)")
-    training.add_argument("--share", type=float, help="of the class posterior in the embedding, 0..1")
-    training.add_argument("--scale", type=float, help="of the cosines in its softmax; larger is sharper")
+    training.add_argument(
+        "--things",
+        type=Path,
+        metavar="DIR",
+        help="folder of <thing>.ndjson: things without a class, which the looks learn to tell apart (`nets things` makes one)",
+    )
+    training.add_argument("--unfinished", type=float, help="share of drawings cut short in the last epoch (default 0.1)")
+    _add_balance(training)
     training.add_argument("--size", type=int, help="raster size in pixels (default: the recipe's)")
     training.add_argument("--epochs", type=int, help="default: the recipe's")
     training.add_argument("--iterations", type=int, help="length in batches, instead of epochs")
@@ -67,7 +76,19 @@ def main(arguments: list[str] | None = None) -> int:
     training.add_argument("--work", type=Path, default=Path("runs"), help="folder for unfinished state and cached rasters")
 
     evaluation = commands.add_parser("evaluate", help="accuracy, top-3 and loss on train and test drawings")
-    evaluation.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name")
+    evaluation.add_argument(
+        "--checkpoint",
+        nargs="+",
+        default=[DEFAULT],
+        metavar="CHECKPOINT",
+        help="a file or a shipped name; of several, each and all together",
+    )
+    evaluation.add_argument(
+        "--combine",
+        choices=("mean", "layer"),
+        default="mean",
+        help="several answer by the mean of their logits, or by a layer fitted on the training drawings they held out",
+    )
     evaluation.add_argument("--data", type=Path, required=True, metavar="DIR")
     add_selection(evaluation)
 
@@ -79,12 +100,17 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="CHECKPOINT",
         help="a file or a shipped name; of several, their mean",
     )
-    fitting.add_argument("--share", type=float, required=True, help="of the class posterior in the embedding, 0..1")
-    fitting.add_argument("--scale", type=float, required=True, help="of the cosines in its softmax; larger is sharper")
+    _add_balance(fitting, required=True)
+    fitting.add_argument("--things", type=Path, metavar="DIR", help="things without a class, to fit on beside the classes")
     fitting.add_argument("--out", type=Path, required=True, metavar="FILE")
     fitting.add_argument("--data", type=Path, required=True, metavar="DIR", help="the drawings it was trained on")
     add_selection(fitting)
     fitting.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+
+    drawing = commands.add_parser("things", help="draw icons and characters as things without a class, for `train --things`")
+    drawing.add_argument("--icons", nargs="*", type=Path, default=[], metavar="DIR", help="of SVG files, one for each icon set")
+    drawing.add_argument("--fonts", nargs="*", type=Path, default=[], metavar="FILE", help="TrueType or OpenType")
+    drawing.add_argument("--out", type=Path, required=True, metavar="DIR")
 
     exporting = commands.add_parser("export", help="put into checkpoints the graph that ONNX Runtime embeds with")
     exporting.add_argument("checkpoints", nargs="+", type=Path, metavar="FILE", help="written before there were graphs")
@@ -92,7 +118,8 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        result = {"train": _train, "evaluate": _evaluate, "fit": _fit, "export": _export}[args.command](args)
+        commands_by_name = {"train": _train, "evaluate": _evaluate, "fit": _fit, "things": _things, "export": _export}
+        result = commands_by_name[args.command](args)
     except (SketchError, CheckpointError, ValueError) as error:
         print(f"nets: {error}", file=sys.stderr)
         return 2
@@ -100,11 +127,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _add_balance(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    parser.add_argument("--share", type=float, required=required, help="of the class posterior in the embedding, 0..1")
+    parser.add_argument("--scale", type=float, required=required, help="of the cosines in its softmax; larger is sharper")
+    parser.add_argument("--handedness", type=float, help="0..1: how far looks tell a drawing from its mirror image (default 0)")
+
+
 def _train(args: argparse.Namespace) -> dict[str, Any]:
     recipe = RECIPES[args.recipe]
     changes = (
         *("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "teaching", "patience", "augment"),
-        *("share", "scale"),
+        *("share", "scale", "handedness", "unfinished"),
     )
     if args.penalised and not args.epoch_per_class:
         raise TrainingError("--penalised samples fewer of N drawings a class: name N with --epoch-per-class")
@@ -128,16 +161,17 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         device=args.device,
         precision=_precision(args.precision, args.device),
         workers=args.workers,
-        init=_init(args.init),
+        init=_init(args.init, args.net),
         teachers=tuple(find_checkpoint(teacher) for teacher in args.teachers),
+        things=args.things,
     )
     config = train(run, selected(args, "train"), args.out)
     return {"checkpoint": str(args.out), **{k: v for k, v in config.training.items() if k not in ("recipe", "history")}}
 
 
-def _init(asked: str | None) -> Path | None:
+def _init(asked: str | None, net: str) -> Path | None:
     if asked == "imagenet":
-        return imagenet_weights()
+        return imagenet_weights(net)
     return find_checkpoint(asked) if asked else None
 
 
@@ -152,28 +186,60 @@ def _precision(asked: str, device: str) -> str:
 
 
 def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
-    encoder = Encoder(find_checkpoint(args.checkpoint))
-    parts = {}
+    members = [Encoder(find_checkpoint(name)) for name in args.checkpoint]
     drawings = {"test": selected(args, "test")}
     if args.protocol:
         drawings["train"] = selected(args, "train")
-    for part, sketches in drawings.items():
-        unknown = sorted(set(sketches.classes) - set(encoder.config.classes))
+    for member in members:
+        unknown = sorted(set(drawings["test"].classes) - set(member.config.classes))
         if unknown:
-            raise CheckpointError(
-                f"{encoder.name} has no class {unknown[0]!r} ({len(unknown)} unknown): no accuracy to measure"
-            )
-        labels = sketches.class_indices(encoder.config.classes)
-        parts[part] = asdict(classifier_report(encoder.encode(sketches, part)[1], labels))
-    return {"checkpoint": encoder.name, **parts}
+            raise CheckpointError(f"{member.name} has no class {unknown[0]!r} ({len(unknown)} unknown): no accuracy to measure")
+        if member.config.classes != members[0].config.classes:
+            raise CheckpointError(f"{member.name} and {members[0].name} know other classes: they cannot answer together")
+    layer = _layer(members, args) if len(members) > 1 and args.combine == "layer" else None
+    parts: dict[str, Any] = {}
+    for part, sketches in drawings.items():
+        labels = sketches.class_indices(members[0].config.classes)
+        answers = [member.encode(sketches, f"{part}, {member.name}")[1] for member in members]
+        reports = [asdict(classifier_report(logits, labels)) for logits in answers]
+        if len(members) == 1:
+            parts[part] = reports[0]
+        else:
+            together = layer.answer(answers) if layer else mean_answer(answers)
+            alone = {member.name: report for member, report in zip(members, reports, strict=True)}
+            parts[part] = {**asdict(classifier_report(together, labels)), "alone": alone}
+    if len(members) == 1:
+        return {"checkpoint": members[0].name, **parts}
+    return {"committee": [member.name for member in members], "combine": args.combine, **parts}
+
+
+def _layer(members: list[Encoder], args: argparse.Namespace) -> Layer:
+    """Fitted on the drawings of the protocol's training part that every member held out to choose its epoch by."""
+    held_out = min(member.config.training.get("recipe", {}).get("validation_per_class", 0) for member in members)
+    if not args.protocol or not held_out:
+        raise CheckpointError(
+            "a layer is fitted on training drawings that the members held out: name the --protocol they were trained on, and "
+            "checkpoints that held some out (validation_per_class of their recipe), or --combine mean"
+        )
+    unlearned = split(selected(args, "train"), held_out)[1]
+    answers = [member.encode(unlearned, f"fitting, {member.name}")[1] for member in members]
+    return fitted_layer(answers, unlearned.class_indices(members[0].config.classes))
 
 
 def _fit(args: argparse.Namespace) -> dict[str, Any]:
     drawings = selected(args, "train")
-    config = fit_checkpoints(
-        [find_checkpoint(name) for name in args.checkpoint], args.share, args.scale, drawings, args.out, args.device
-    )
+    balance = Balance(args.share, args.scale, args.handedness or 0.0)
+    things = read_folder(args.things) if args.things else None
+    paths = [find_checkpoint(name) for name in args.checkpoint]
+    config = fit_checkpoints(paths, balance, drawings, args.out, args.device, things)
     return {"checkpoint": str(args.out), **config.training["fitted"]}
+
+
+def _things(args: argparse.Namespace) -> dict[str, Any]:
+    # Imported here: what draws them is needed for nothing else, and only where training things are made.
+    from nets.training.things import write_things
+
+    return {"out": str(args.out), **write_things(args.icons, args.fonts, args.out)}
 
 
 def _export(args: argparse.Namespace) -> dict[str, Any]:

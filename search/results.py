@@ -1,7 +1,6 @@
 """What a search answers."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sketches.sketch import Strokes
 
@@ -58,10 +57,6 @@ class Results:
     stages: dict[str, float]
     guesses: tuple[Guess, ...] = ()
     seen: Strokes | None = None
-
-    def of(self, hits: Sequence[Hit]) -> "Results":
-        """The same, with these hits alone."""
-        return replace(self, hits=tuple(hits))
 
     @property
     def took_ms(self) -> float:

@@ -4,6 +4,7 @@ import re
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from indexer.__main__ import main
 from indexer.pointer import current_snapshot
 from indexer.snapshot import read_manifest
 from sketches.doodles import DOODLES, write_doodles
+from sketches.symbols import read_symbols
 
 
 class _Quiet(SimpleHTTPRequestHandler):
@@ -24,6 +26,7 @@ def test_offline_it_is_doodles_and_then_the_gallery_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(first, "DOODLES_PER_CLASS", 2)
+    monkeypatch.setattr(first, "read_symbols", lambda: islice(read_symbols(), 20))
     arguments = ["first", "--gallery", str(tmp_path / "g"), "--source", "http://127.0.0.1:9"]
     with caplog.at_level("INFO"):
         assert main(arguments) == 0
@@ -31,7 +34,8 @@ def test_offline_it_is_doodles_and_then_the_gallery_stays(
     assert re.search(r"takes about \d+ seconds", caplog.text)
     built = current_snapshot(tmp_path / "g")
     manifest = read_manifest(built)
-    assert manifest.source == {"doodles": True} and manifest.size == 2 * manifest.classes == 2 * len(DOODLES)
+    assert manifest.source == {"doodles": True, "symbols": True}
+    assert manifest.classes == len(DOODLES) + 1 and manifest.size == 2 * len(DOODLES) + 20
     caplog.clear()
     with caplog.at_level("INFO"):
         assert main(arguments) == 0
@@ -59,3 +63,16 @@ def test_drawings_on_this_machine_come_first(tmp_path: Path) -> None:
     write_doodles(tmp_path / "mine", ["cat", "sun"], per_class=3)
     assert main(["first", "--gallery", str(tmp_path / "g"), "--data", str(tmp_path / "mine")]) == 0
     assert read_manifest(current_snapshot(tmp_path / "g")).source["folder"] == "mine"
+
+
+def test_another_folder_is_another_gallery(tmp_path: Path) -> None:
+    write_doodles(tmp_path / "a", ["cat"], per_class=3)
+    write_doodles(tmp_path / "b", ["sun"], per_class=2)
+    sizes = []
+    for name in ("a", "a", "b"):
+        assert main(["first", "--gallery", str(tmp_path / "g"), "--data", str(tmp_path / name)]) == 0
+        sizes.append((current_snapshot(tmp_path / "g").name, read_manifest(current_snapshot(tmp_path / "g")).size))
+    assert sizes[0] == sizes[1] and [size for _, size in sizes] == [3, 3, 2]
+    write_doodles(tmp_path / "b", ["sun"], per_class=5)
+    assert main(["first", "--gallery", str(tmp_path / "g"), "--data", str(tmp_path / "b")]) == 0
+    assert read_manifest(current_snapshot(tmp_path / "g")).size == 5

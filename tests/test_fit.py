@@ -15,8 +15,10 @@ from nets.architectures.weights import from_torch, to_torch
 from nets.checkpoint import Checkpoint, CheckpointConfig, find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from nets.training.fit import fit
+from nets.training.recipe import Balance
 from sketches.doodles import write_doodles
 from sketches.folder import read_folder
+from sketches.protocol import split
 from sketches.raster import REPORT_RASTER, RasterSpec, rasterise
 from sketches.sketch_set import SketchSet
 
@@ -42,13 +44,13 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_only_the_embedding_changes(data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "fitted.safetensors"
-    options = ("--checkpoint", str(trained), "--share", "0.25", "--scale", "10", "--data", str(data), "--device", "cpu")
-    assert main(["fit", *options, "--out", str(out)]) == 0
+    options = ("--checkpoint", str(trained), "--share", "0.25", "--scale", "10", "--handedness", "0.5")
+    assert main(["fit", *options, "--data", str(data), "--device", "cpu", "--out", str(out)]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["share"] == 0.25
 
     before, after = load_checkpoint(trained), load_checkpoint(out)
     assert {name for name in before.weights if not np.array_equal(before.weights[name], after.weights[name])} == {
-        *("mix.weight", "mix.bias", "posterior_share", "posterior_scale")
+        *("mix.weight", "mix.bias", "posterior_share", "posterior_scale", "handedness")
     }
     config = after.config
     assert before.config.classes == config.classes and config.training["seed"] == 3 and config.training["fitted"]["scale"] == 10
@@ -89,16 +91,48 @@ def test_a_fitted_net_finds_more_of_a_class(doodles: SketchSet) -> None:
         return leave_one_out(embeddings, doodles.labels, doodles.ids, doodles.classes).map
 
     before = mean_ap()
-    fit(net, 0.0, 10.0, doodles, RasterSpec(), "cpu")
+    fit(net, Balance(0.0, 10.0), doodles, RasterSpec(), "cpu")
     assert mean_ap() > before + 0.02  # about 0.03 when this was written
 
 
-@pytest.mark.parametrize(("share", "scale"), [("1.5", "10"), ("-0.1", "10"), ("0.5", "0"), ("nan", "10"), ("0.5", "inf")])
+def test_how_things_without_a_class_differ_is_fitted_too(data: Path, trained: Path, tmp_path: Path) -> None:
+    """Four things stand in for icons and symbols: drawings of one come together, and the classes' mean stays the origin."""
+    things = tmp_path / "things"
+    write_doodles(things, ["house", "tree", "fish", "moon"], per_class=4)
+    out = {name: tmp_path / f"{name}.safetensors" for name in ("without", "with")}
+    common = ["fit", "--checkpoint", str(trained), "--share", "0", "--scale", "10", "--data", str(data), "--device", "cpu"]
+    assert main([*common, "--out", str(out["without"])]) == 0
+    assert main([*common, "--out", str(out["with"]), "--things", str(things)]) == 0
+    assert load_checkpoint(out["with"]).config.training["fitted"]["things"] == 4
+    drawn, others = split(read_folder(data), 10)[0], read_folder(things)
+
+    def spread(name: str) -> float:
+        """Of drawings of one thing, relative to that of all things."""
+        embeddings = Encoder(out[name]).encode(others)[0]
+        within = [embeddings[others.labels == n] - embeddings[others.labels == n].mean(axis=0) for n in range(4)]
+        return float(np.concatenate(within).var(axis=0).sum() / embeddings.var(axis=0).sum())
+
+    assert spread("with") < spread("without")
+    assert np.linalg.norm(Encoder(out["with"]).encode(drawn)[0].mean(axis=0)) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("share", "scale", "handedness"),
+    [("1.5", "10", "0"), ("-0.1", "10", "0"), ("0.5", "0", "0"), ("nan", "10", "0"), ("0.5", "inf", "0"), ("0.5", "10", "2")],
+)
 def test_what_makes_no_embedding_is_refused(
-    share: str, scale: str, data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    share: str, scale: str, handedness: str, data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "x.safetensors"
-    options = ("--checkpoint", str(trained), f"--share={share}", f"--scale={scale}", "--data", str(data))
+    options = (
+        "--checkpoint",
+        str(trained),
+        f"--share={share}",
+        f"--scale={scale}",
+        f"--handedness={handedness}",
+        "--data",
+        str(data),
+    )
     assert main(["fit", *options, "--out", str(out)]) == 2
     assert "a share is within 0..1" in capsys.readouterr().err and not out.exists()
 

@@ -104,6 +104,25 @@ def test_our_nets_answer_a_drawing_and_its_mirror_image_alike(kind: type[Posteri
     torch.testing.assert_close(net(x).embedding, net(x.flip(3)).embedding)
 
 
+def test_handedness_tells_an_arrow_to_the_left_from_one_to_the_right() -> None:
+    torch.manual_seed(0)
+    net = TrazoNet(3).eval()
+    x = torch.rand(4, 1, 64, 64)
+    turned = x.flip(3)
+    with torch.inference_mode():
+        torch.testing.assert_close(net(x).embedding, net(turned).embedding, atol=1e-4, rtol=0)
+        posterior = net.describe(x)[0][:, :3]
+        net.handedness.fill_(1.0)
+        assert (net(x).embedding - net(turned).embedding).norm(dim=1).min() > 1e-3
+        description = net.describe(x)[0]
+        torch.testing.assert_close(description[:, :3], posterior)  # what it is does not depend on it
+        looks = net.see(x).looks * (1 - net.posterior_share).sqrt()
+        torch.testing.assert_close(description[:, 3:], looks, atol=1e-4, rtol=1e-4)
+        net.handedness.fill_(0.5)
+        mirrored = net.see(turned).looks * (1 - net.posterior_share).sqrt()
+        torch.testing.assert_close(net.describe(x)[0][:, 3:], 0.75 * looks + 0.25 * mirrored, atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("kernel", [3, 5])
 @pytest.mark.parametrize("side", [3, 6, 11])
@@ -118,13 +137,18 @@ def test_a_depthwise_gradient_is_the_one_torch_finds(kernel: int, stride: int, s
         torch.testing.assert_close(mine, others)
 
 
-def test_efficientnet_is_the_one_that_others_wrote_with_its_weights() -> None:
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [("efficientnet", "efficientnet-lite0"), ("efficientnet-lite1",) * 2, ("efficientnet-lite2",) * 2],
+)
+def test_efficientnet_is_the_one_that_others_wrote_with_its_weights(name: str, published: str) -> None:
     """At 65x65 every stride meets an odd side, where our padding and TensorFlow's, which they follow, are the same."""
-    blocks, settings = get_model_params("efficientnet-lite0", {"image_size": 65})
+    blocks, settings = get_model_params(published, {"image_size": 65})
     theirs = Theirs(blocks, settings).eval()
-    theirs.load_state_dict(torch.load(imagenet_weights(), weights_only=True))
-    ours = EfficientNet(5).eval()
-    start_from_imagenet(ours, imagenet_weights())
+    theirs.load_state_dict(torch.load(imagenet_weights(name), weights_only=True))
+    ours = NETS[name](5).eval()
+    assert isinstance(ours, EfficientNet)
+    start_from_imagenet(ours, imagenet_weights(name))
     x = torch.rand(2, 1, 65, 65)
     with torch.inference_mode():
         maps = ours.stem(x)
@@ -134,8 +158,10 @@ def test_efficientnet_is_the_one_that_others_wrote_with_its_weights() -> None:
 
 
 def test_imagenets_weights_fit_no_other_net() -> None:
-    with pytest.raises(ImageNetError, match="--net efficientnet alone"):
-        start_from_imagenet(TrazoNet(5), imagenet_weights())
+    with pytest.raises(ImageNetError, match="but for --net efficientnet,"):
+        imagenet_weights("trazonet")
+    with pytest.raises(ImageNetError, match="of another net"):
+        start_from_imagenet(build_net("efficientnet-lite1", 5, 64), imagenet_weights("efficientnet"))
 
 
 def test_the_mean_image_is_subtracted() -> None:

@@ -60,7 +60,7 @@ def test_a_result_is_a_new_query(page: Page) -> None:
     with page.expect_response("**/similar?**") as similar:
         page.locator("#results .open").nth(3).click()
     hits = similar.value.json()["hits"]
-    expect(page.locator("#results img").first).to_have_attribute("src", f"/api/sketches/{hits[0]['id']}.svg")
+    expect(page.locator("#results img").first).to_have_attribute("src", f"api/sketches/{hits[0]['id']}.svg")
     assert page.evaluate("document.querySelector('#canvas').getContext('2d').getImageData(0,0,400,400).data.some((v) => v)")
 
 
@@ -89,7 +89,7 @@ def test_pictures_and_svgs_are_uploaded(page: Page, served: Served, tmp_path: Pa
     sketch = served.engine.snapshot.item(40)
     (tmp_path / "sketch.svg").write_text(write_svg(sketch.strokes))
     page.set_input_files("#file", tmp_path / "sketch.svg")
-    expect(page.locator("#results img").first).to_have_attribute("src", f"/api/sketches/{sketch.id}.svg")
+    expect(page.locator("#results img").first).to_have_attribute("src", f"api/sketches/{sketch.id}.svg")
     (tmp_path / "not.png").write_text("hello")
     page.set_input_files("#file", tmp_path / "not.png")
     expect(page.locator("#status")).to_contain_text("not a picture")
@@ -112,7 +112,7 @@ def test_files_are_dropped_and_pasted(page: Page, served: Served, event: str) ->
         }""",
         [write_svg(sketch.strokes), event],
     )
-    expect(page.locator("#results img").first).to_have_attribute("src", f"/api/sketches/{sketch.id}.svg")
+    expect(page.locator("#results img").first).to_have_attribute("src", f"api/sketches/{sketch.id}.svg")
 
 
 def test_the_class_filter_narrows_the_results(page: Page) -> None:

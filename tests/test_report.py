@@ -11,7 +11,7 @@ from playwright.sync_api import Browser
 from evaluation.__main__ import main
 from evaluation.leave_one_out import leave_one_out
 from evaluation.report import mean_probabilities, nearest_rows
-from evaluation.robustness import STUDIES, Study, first_part
+from evaluation.robustness import STUDIES, Study
 from evaluation.subject import Drawn, of_gallery
 from indexer.build import build
 from indexer.exact import exact_neighbours
@@ -20,6 +20,7 @@ from nets.encoder import Encoder
 from sketches.doodles import write_doodles
 from sketches.raster import rasterise
 from sketches.sketch_set import SketchSet
+from sketches.unfinished import first_part
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,15 @@ def test_the_first_level_of_a_study_leaves_the_raster_alone(study: Study, doodle
     assert np.abs(same.astype(int) - clean).max() <= 2
     other = study.degrade(strokes, spec, study.levels[-1], np.random.default_rng(0))
     assert other.shape == clean.shape and (other != clean).any()
+
+
+def test_ink_tells_what_one_sees_while_drawing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_doodles(tmp_path, ["cat", "sun", "house", "tree"], per_class=8)
+    assert main(["ink", "--data", str(tmp_path), "--queries", "20"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    levels = {point["level"]: point["map"] for point in told["ink"]}
+    assert list(levels) == [1.0, 0.9, 0.75, 0.5, 0.25] and told["queries"] == 20
+    assert levels[1.0] > levels[0.25] + 0.05
 
 
 def test_the_first_part_is_that_share_of_the_ink() -> None:

@@ -94,7 +94,7 @@ def test_efficientnet_starts_from_imagenet_and_is_fitted_in_the_end(
     assert (logits.argmax(axis=1) == drawings.class_indices(encoder.config.classes)).mean() > 0.7
     assert np.linalg.norm(embeddings.mean(axis=0)) < 0.2  # around what was the mean of the training drawings
     assert main(command(data, tmp_path / "trazonet.x.safetensors", "--init", "imagenet")) == 2
-    assert "efficientnet alone" in capsys.readouterr().err
+    assert "but for --net efficientnet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("net", ["sknet", "skresnet"])
@@ -159,7 +159,7 @@ def test_data_that_is_not_there_is_one_line_and_exit_2(tmp_path: Path, capsys: p
 
 
 def test_batches_are_the_same_for_any_number_of_workers(doodles: SketchSet) -> None:
-    rasters, rows = TrainingRasters(doodles, RasterSpec(), 5, None), epoch_rows(doodles.labels, 5, 2)
+    rasters, rows = TrainingRasters(doodles, BEST, 5), epoch_rows(doodles.labels, 5, 2)
 
     def batches(workers: int) -> list[np.ndarray]:
         return [batch.rasters.numpy() for batch in epoch_batches(rasters, 2, rows, 64, 3, workers)]
@@ -226,7 +226,7 @@ def test_workers_draw_even_after_this_process_used_opencv_in_parallel(doodles: S
     assert cv2.getNumThreads() == 1  # a pool of threads would hang in the forked workers
     cv2.GaussianBlur(np.zeros((2000, 2000), np.uint8), (31, 31), 0)
     rows = epoch_rows(doodles.labels, 0, 0)[:64]
-    assert len(list(epoch_batches(TrainingRasters(doodles, RasterSpec(), 0, None), 0, rows, 32, 0, workers=1))) == 2
+    assert len(list(epoch_batches(TrainingRasters(doodles, BEST, 0), 0, rows, 32, 0, workers=1))) == 2
 
 
 def test_a_state_saved_after_the_last_batch_of_an_epoch_still_reports_it() -> None:

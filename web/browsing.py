@@ -8,12 +8,14 @@ from spectree import Response as Answers
 from sketches.sketch import Sketch, as_drawing
 from sketches.svg import write_svg
 from web.application import Application, id_of
-from web.schemas import ClassAnswer, ClassesAnswer, MapAnswer, PlaceAnswer, PlaceQuery, Problem, SketchAnswer
+from web.overview import Overview, overview_of
+from web.schemas import ClassAnswer, ClassesAnswer, ExampleAnswer, MapAnswer, PlaceAnswer, PlaceQuery, Problem, SketchAnswer
 from web.searching import strokes_of
 
 
 def add_browse_routes(trazo: Application) -> None:
     app, api, live, maps = trazo.app, trazo.api, trazo.live, trazo.maps
+    overview: Overview | None = None
 
     @app.get("/")
     def page() -> Response:
@@ -56,11 +58,21 @@ def add_browse_routes(trazo: Application) -> None:
     @app.get("/api/classes")
     @api.validate(resp=Answers(HTTP_200=ClassesAnswer))
     def classes() -> Response:
-        """The classes of the gallery, with counts."""
+        """The classes of the gallery, with counts, and a few sketches to start from."""
         engine = live.engine
         counts = [ClassAnswer(label=label, sketches=count) for label, count in sorted(engine.classes().items())]
-        doodles = bool(engine.snapshot.manifest.source.get("doodles"))
-        return jsonify(ClassesAnswer(snapshot=engine.snapshot.name, classes=counts, doodles=doodles).model_dump())
+        nonlocal overview
+        if overview is None or overview.snapshot != engine.snapshot.name:
+            overview = overview_of(engine)
+        shown = [engine.sketch(key) for key in overview.examples if key in engine]
+        answer = ClassesAnswer(
+            snapshot=engine.snapshot.name,
+            doodles=bool(engine.snapshot.manifest.source.get("doodles")),
+            far=overview.far,
+            examples=[ExampleAnswer(id=str(sketch.id), label=sketch.label) for sketch in shown],
+            classes=counts,
+        )
+        return jsonify(answer.model_dump())
 
 
 def sketch_answer(sketch: Sketch) -> Response:

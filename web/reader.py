@@ -40,9 +40,9 @@ class ReadersBusy(Exception):
 class Bounds:
     """What one file may take: seconds of processor time, seconds by the clock, and megabytes."""
 
-    seconds: float = 2.0
+    seconds: float = 0.9
     wall_seconds: float = 5.0
-    memory_mb: int = 256
+    memory_mb: int = 128
 
 
 class Reader:
@@ -176,10 +176,11 @@ def _read_files(socket: Connection, bounds: Bounds) -> None:
         answer: tuple[str, Any]
         try:
             answer = "read", read_file(data)
-        except SketchError as error:
-            answer = "refused", error
-        except MemoryError:
-            answer = "killed", f"the file takes more than {bounds.memory_mb} MB to read: send a smaller picture"
+        except (SketchError, MemoryError) as error:
+            if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
+                answer = "killed", f"the file takes more than {bounds.memory_mb} MB to read: send a smaller picture"
+            else:
+                answer = "refused", error
         except RecursionError:
             answer = "refused", PictureError("the file nests too deep; save it as a plain PNG or SVG")
         except Exception:  # what nobody foresaw of a library that reads what strangers wrote

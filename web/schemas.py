@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, WithJsonSchema
 from werkzeug.datastructures import FileStorage
 
-from search.engine import MAX_K
+from search.engine import MAX_K, MAX_OFFSET
 from sketches.item import MAX_LABEL
 from sketches.sketch import MAX_POINTS, MAX_STROKES
 
@@ -21,7 +21,7 @@ StrokeRows = Annotated[list[Numbers], Field(min_length=2, max_length=3)]
 Point = Annotated[list[Number], Field(min_length=2, max_length=4)]
 StrokePoints = Annotated[list[Point], Field(max_length=MAX_POINTS), FailFast()]
 K = Annotated[int, Field(ge=1, le=MAX_K, description="How many sketches to answer with.")]
-Offset = Annotated[int, Field(ge=0, le=MAX_K, description="How many of the nearest to leave out: the next page.")]
+Offset = Annotated[int, Field(ge=0, le=MAX_OFFSET, description="How many of the nearest to leave out: the next page.")]
 MaxDistance = Annotated[
     float | None, Field(ge=0, allow_inf_nan=False, description="Only sketches that are no farther; default: however far.")
 ]
@@ -209,7 +209,7 @@ class ReadyAnswer(BaseModel):
     sketches: int
     changes: int
     problem: str | None = None
-    since: float | None = None
+    since: float | None = None  # seconds since 1970
 
 
 class ExplainAnswer(BaseModel):
@@ -268,11 +268,24 @@ class ClassAnswer(BaseModel):
     sketches: int
 
 
+class ExampleAnswer(BaseModel):
+    """A sketch to start from."""
+
+    id: str
+    label: str
+
+
 class ClassesAnswer(BaseModel):
-    """All classes of the gallery. `doodles`: it holds only the built-in ones, a demo without real drawings."""
+    """All classes of the gallery, and a few sketches to start from.
+
+    `far`: hits beyond this distance have little in common with a query; only one pair of sketches in a hundred is nearer.
+    `doodles`: the gallery holds only the built-in ones, a demo without real drawings.
+    """
 
     snapshot: str
     doodles: bool = False
+    far: float | None = None
+    examples: list[ExampleAnswer] = []
     classes: list[ClassAnswer]
 
 

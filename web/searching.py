@@ -1,13 +1,12 @@
 """The routes that search, and the one that explains."""
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 from flask import Response, jsonify, request
 from spectree import Response as Answers
 
-from search.engine import MAX_K, SearchEngine
+from search.engine import SearchEngine
 from search.explain import explain
 from search.results import Results, SearchError
 from sketches.errors import DamagedSketch
@@ -30,7 +29,6 @@ from web.schemas import (
     SearchQuery,
     SimilarQuery,
     UploadQuery,
-    _Asked,
     _Drawing,
 )
 
@@ -49,7 +47,7 @@ def add_search_routes(trazo: Application) -> None:
         strokes = reading.strokes
         decode = {"decode": 1000 * (time.perf_counter() - started)}
         engine = live.engine
-        results = _page(form, lambda k: engine.similar(strokes, k, form.classes))
+        results = engine.similar(strokes, form.k, form.classes, offset=form.offset, max_distance=form.max_distance)
         answer = _answer(results, decode, reading)
         if form.return_embedding:
             answer.embedding = engine.embed(strokes).tolist()
@@ -74,15 +72,19 @@ def add_search_routes(trazo: Application) -> None:
     def search_examples(json: ExamplesQuery) -> Response:
         """The sketches nearest to several of the gallery at once, and far from others; these themselves are left out."""
         like, unlike = ([id_of(key) for key in keys] for keys in (json.like, json.unlike))
-        engine = live.engine
-        return _sent(_answer(_page(json, lambda k: engine.similar_to_examples(like, unlike, k, json.classes))))
+        found = live.engine.similar_to_examples(
+            like, unlike, json.k, json.classes, offset=json.offset, max_distance=json.max_distance
+        )
+        return _sent(_answer(found))
 
     @app.get("/api/sketches/<key>/similar")
     @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_404=Problem, HTTP_503=Problem))
     def similar(key: str, query: SimilarQuery) -> Response:
         """The sketches nearest to one of the gallery, which itself is left out."""
-        engine = live.engine
-        return _sent(_answer(_page(query, lambda k: engine.similar_to_id(id_of(key), k, query.classes))))
+        found = live.engine.similar_to_id(
+            id_of(key), query.k, query.classes, offset=query.offset, max_distance=query.max_distance
+        )
+        return _sent(_answer(found))
 
     @app.post("/api/explain")
     @api.validate(resp=Answers(HTTP_200=ExplainAnswer, HTTP_404=Problem, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
@@ -110,27 +112,19 @@ def strokes_of(query: _Drawing) -> Strokes:
 
 
 def _search(engine: SearchEngine, query: SearchQuery) -> SearchAnswer:
+    k, classes, offset, far = query.k, query.classes, query.offset, query.max_distance
     if query.embedding is None:
         strokes = strokes_of(query)
-        answer = _answer(_page(query, lambda k: engine.similar(strokes, k, query.classes)))
+        answer = _answer(engine.similar(strokes, k, classes, offset=offset, max_distance=far))
         if query.return_embedding:
             answer.embedding = engine.embed(strokes).tolist()
         return answer
     if query.strokes is not None or query.points is not None:
         raise InvalidRequest([FieldError(field="embedding", message="send a drawing or an embedding, not both")])
     embedding = np.array(query.embedding, np.float32)
-    answer = _answer(_page(query, lambda k: engine.similar_to_embedding(embedding, k, query.classes)))
+    answer = _answer(engine.similar_to_embedding(embedding, k, classes, offset=offset, max_distance=far))
     answer.embedding = query.embedding if query.return_embedding else None
     return answer
-
-
-def _page(asked: _Asked, search: Callable[[int], Results]) -> Results:
-    """The hits from `offset` on that are no farther than `max_distance`. Raises SearchError."""
-    if asked.k + asked.offset > MAX_K:
-        raise SearchError(f"k and offset together are {asked.k + asked.offset}; at most {MAX_K} are ranked", field="offset")
-    found = search(asked.k + asked.offset)
-    far = float("inf") if asked.max_distance is None else asked.max_distance
-    return found.of([hit for hit in found.hits[asked.offset :] if hit.distance <= far])
 
 
 def _answer(results: Results, stages: dict[str, float] | None = None, reading: Reading | None = None) -> SearchAnswer:
@@ -158,4 +152,5 @@ def _sent(answer: SearchAnswer) -> Response:
 
 
 def _plain(answer: SearchAnswer) -> dict[str, object]:
-    return answer.model_dump(exclude={"embedding"} if answer.embedding is None else None)
+    absent = {"embedding"} if answer.embedding is None else set()
+    return answer.model_dump(exclude=absent | ({"notes", "others"} if answer.seen is None else set()))

@@ -96,11 +96,11 @@ class Settings:
 
     readers: int = _setting(2, "processes that read uploaded files, so that one hostile file does not stop others", 1, 16)
     read_seconds: float = _setting(
-        2.0, "seconds of processor time to read one file: the largest honest one takes half", 0.1, 60
+        0.9, "seconds of processor time to read one file: 48 million pixels in colour take half", 0.1, 60
     )
     read_wall_seconds: float = _setting(5.0, "seconds by the clock to read one file, on a busy machine", 0.1, 120)
     read_memory_mb: int = _setting(
-        256, "megabytes a file may take while it is read: 48 million pixels in colour and their copies", 32, 4_096
+        128, "megabytes a file may take while it is read: 36 million pixels in colour, three times as many in grey", 32, 4_096
     )
 
     cors: tuple[str, ...] = _setting(

@@ -91,7 +91,7 @@ class _Standing(Collector):
         yield _gauge("trazo_gallery_sketches", "Sketches that can be found.", len(engine))
         yield _gauge("trazo_gallery_changes", "Changes since the snapshot was built, not yet folded into one.", status.unfolded)
         yield _gauge("trazo_gallery_stale", "1 where a newer snapshot or change cannot be served.", int(status.stale))
-        yield _gauge("trazo_gallery_reload_timestamp_seconds", "When the snapshot served was taken.", status.loaded)
+        yield _gauge("trazo_gallery_reload_timestamp_seconds", "When the snapshot served was opened.", status.loaded)
         manifest = engine.snapshot.manifest
         facts = {"snapshot": engine.snapshot.name, "checkpoint": manifest.checkpoint}
         yield InfoMetricFamily("trazo_gallery", "What is served.", facts)

@@ -1,8 +1,10 @@
-"""EfficientNet-Lite0, with Trazo's embedding: the net to search with.
+"""EfficientNet-Lite0, with Trazo's embedding: the net to search with; and Lite1 and Lite2, larger ones that can teach it.
 
 EfficientNet (Tan and Le 2019) without squeeze-and-excitation and with ReLU6, as Google published it for phones (2020).
 Training may start from weights that were trained on the photographs of ImageNet: nets/training/imagenet.py.
 """
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +25,6 @@ STAGES = (
 )
 STEM, HEAD, FEATURES = 32, 1280, 512
 GRID = 3  # side of the maps after the last two stages, at 96x96
-LOOKS = STAGES[-2][-1] * GRID**2 + STAGES[-1][-1]
 DIMENSIONS = 640  # of the embedding: all 1024 gain little and make the checkpoint 2 MB larger (nets/LOG.md)
 
 
@@ -46,17 +47,23 @@ class Block(nn.Module):
 
 
 class EfficientNet(PosteriorNet):
-    """Features for the classes come from the last layer; looks from the last two stages, which know less of the classes.
+    """Lite0: `width` and `depth` are the factors of channels and blocks by which the larger ones of the family grow.
+
+    Features for the classes come from the last layer; looks from the last two stages, which know less of the classes.
 
     Pooling is global but for a grid of 3x3 in the looks, so any raster size fits.
     """
 
+    width = 1.0
+    depth = 1.0
+
     def __init__(self, classes: int, size: int = 96) -> None:
-        super().__init__(classes, FEATURES, LOOKS, DIMENSIONS)
+        stages = _grown(self.width, self.depth)
+        super().__init__(classes, FEATURES, stages[-2][-1] * GRID**2 + stages[-1][-1], DIMENSIONS)
         self.stem = nn.Sequential(nn.Conv2d(1, STEM, 3, stride=2, padding=1, bias=False), _norm(STEM), nn.ReLU6(inplace=True))
         self.stages = nn.ModuleList()
         inputs = STEM
-        for blocks, kernel, stride, expansion, outputs in STAGES:
+        for blocks, kernel, stride, expansion, outputs in stages:
             first = Block(inputs, outputs, kernel, stride, expansion)
             rest = (Block(outputs, outputs, kernel, 1, expansion) for _ in range(blocks - 1))
             self.stages.append(nn.Sequential(first, *rest))
@@ -88,6 +95,29 @@ def _grid(maps: Tensor) -> Tensor:
     cells = [range(cell * side // GRID, -(-(cell + 1) * side // GRID)) for cell in range(GRID)]
     mean = maps.new_tensor([[(place in cell) / len(cell) for place in range(side)] for cell in cells])  # (3, side)
     return mean @ maps @ mean.T
+
+
+class EfficientNetLite1(EfficientNet):
+    depth = 1.1
+
+
+class EfficientNetLite2(EfficientNet):
+    width = 1.1
+    depth = 1.2
+
+
+def _grown(width: float, depth: float) -> list[tuple[int, int, int, int, int]]:
+    """STAGES with more channels, to the nearest multiple of 8, and more blocks, rounded up; the first and the last stage keep
+    their blocks, as in Google's Lite models (in other EfficientNets they grow too)."""
+    ends = (0, len(STAGES) - 1)
+    return [
+        (
+            blocks if number in ends else math.ceil(depth * blocks),
+            *(kernel, stride, expansion),
+            int(channels * width + 4) // 8 * 8,
+        )
+        for number, (blocks, kernel, stride, expansion, channels) in enumerate(STAGES)
+    ]
 
 
 def _pointwise(inputs: int, outputs: int) -> tuple[nn.Module, ...]:

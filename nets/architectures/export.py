@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from nets.architectures.exits import Exits, Net
 from nets.architectures.registry import trained_net
 from nets.architectures.weights import from_torch
-from nets.checkpoint import Checkpoint, CheckpointConfig, CheckpointError, load_checkpoint, save_checkpoint
+from nets.checkpoint import Checkpoint, CheckpointConfig, CheckpointError, Weights, load_checkpoint, save_checkpoint
 from nets.runtime import Runtime
 from sketches.doodles import DOODLES, doodle
 from sketches.raster import RasterSpec, rasterise
@@ -38,7 +38,7 @@ def exported(checkpoint: Checkpoint, rasters: npt.NDArray[np.uint8] | None = Non
     if rasters is None:
         rasters = _doodles(checkpoint.config.raster)
     shown = np.stack((rasters, rasters[:, :, ::-1])) if net.mirrored else rasters[None]
-    graph = _graph(net, checkpoint.config.raster.size)
+    graph = _graph(net, checkpoint.config.raster.size, checkpoint.weights)
     with torch.inference_mode():
         expected = _OfRasters(net)(torch.from_numpy(shown))
     for name, theirs, ours in zip(Exits._fields, expected, Runtime(graph, checkpoint.weights).run(shown), strict=True):
@@ -75,7 +75,8 @@ class _OfRasters(nn.Module):
         return self.net.answer(rasters.unsqueeze(2).float() / 255)
 
 
-def _graph(net: Net, size: int) -> bytes:
+def _graph(net: Net, size: int, weights: Weights) -> bytes:
+    """What the weights of an older checkpoint lack keeps its value in the graph."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's age, and of numbers that are the same for every raster
@@ -98,6 +99,8 @@ def _graph(net: Net, size: int) -> bytes:
         node.ClearField("doc_string")
     for tensor in model.graph.initializer:
         tensor.name = tensor.name.removeprefix("net.")
+        if tensor.name not in weights:
+            continue
         tensor.ClearField("raw_data")
         tensor.data_location = onnx.TensorProto.EXTERNAL
         tensor.external_data.add(key="location", value="checkpoint")

@@ -6,6 +6,10 @@ like is all there is for a class nobody trained. A description holds both, side 
     description = [ sqrt(share) * sqrt(softmax(scale * cos)) , sqrt(1 - share) * looks ]
     embedding   = mix(description), scaled to length 1
 
+A drawing and its mirror image are the same thing, so both are asked, and what is seen in them is averaged: the features always,
+the looks as far as the net's handedness allows. At 0 the looks of an arrow to the left are those of an arrow to the right; at 1
+they are of the drawing alone.
+
 L2 between the first parts is the Hellinger distance (times sqrt 2) of two posteriors. `mix` is linear and fitted when
 training is over: directions in which drawings of one class differ anyway count less (nets/training/within_class.py).
 """
@@ -33,20 +37,25 @@ class Seen(NamedTuple):
 class PosteriorNet(Net):
     """See a drawing, compare it with a prototype of each class, embed both. Subclasses say how to see.
 
-    The buffers `posterior_share` and `posterior_scale` shape the embedding, not the logits, and travel with the weights.
+    The buffers `posterior_share`, `posterior_scale` and `handedness` shape the embedding, not the logits, and travel with the
+    weights; files without a handedness have 0.
     """
 
     mirrored = True
     posterior_share: Tensor
     posterior_scale: Tensor
+    handedness: Tensor
 
     def __init__(self, classes: int, features: int, looks: int, dimensions: int) -> None:
         """The embedding's first `dimensions` (at most 1024) are used, the others stay zero."""
         super().__init__()
+        self.looks = looks
         self.prototypes = nn.Parameter(torch.randn(classes, features) / features**0.5)
         self.mix = nn.Linear(classes + looks, dimensions).requires_grad_(False)
         self.register_buffer("posterior_share", torch.tensor(0.5))
         self.register_buffer("posterior_scale", torch.tensor(TRAINING_SCALE))
+        self.register_buffer("handedness", torch.tensor(0.0))
+        self.register_load_state_dict_pre_hook(_without_handedness)  # type: ignore[no-untyped-call]
 
     @property
     def dimensions(self) -> int:
@@ -56,6 +65,10 @@ class PosteriorNet(Net):
         """x (N, 1, size, size), 0..1."""
         raise NotImplementedError
 
+    def logits(self, features: Tensor) -> Tensor:
+        """(N, classes), from features (N, F) of length 1."""
+        return TRAINING_SCALE * self._cosines(features)
+
     def _cosines(self, features: Tensor) -> Tensor:
         return features @ F.normalize(self.prototypes.float()).T
 
@@ -63,7 +76,6 @@ class PosteriorNet(Net):
         """Descriptions (N, classes + L) and cosines with the prototypes (N, classes) of x (N, 1, size, size), 0..1."""
         if self.training:
             return self._compare(*self.see(x))
-        # A drawing and its mirror image are the same thing: both are asked, in one batch.
         return self._described(torch.stack((x, x.flip(3))))
 
     def answer(self, shown: Tensor) -> Exits:
@@ -74,10 +86,10 @@ class PosteriorNet(Net):
         return self._exits(*self.describe(x))
 
     def _described(self, shown: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the mean of what is seen in each drawing: shown (S, N, 1, size, size)."""
+        """Of what is seen in each drawing and, where it is shown too, its mirror image: shown (S, N, 1, size, size)."""
         sides, drawings = shown.shape[:2]
-        features, looks = (part.reshape(sides, drawings, -1).mean(0) for part in self.see(shown.flatten(0, 1)))
-        return self._compare(F.normalize(features), looks)
+        features, looks = (part.reshape(sides, drawings, -1) for part in self.see(shown.flatten(0, 1)))
+        return self._compare(F.normalize(features.mean(0)), torch.lerp(looks.mean(0), looks[0], self.handedness))
 
     def _compare(self, features: Tensor, looks: Tensor) -> tuple[Tensor, Tensor]:
         cosines = self._cosines(features)
@@ -88,3 +100,7 @@ class PosteriorNet(Net):
     def _exits(self, description: Tensor, cosines: Tensor) -> Exits:
         embedding = F.normalize(self.mix(description).float())
         return Exits(F.pad(embedding, (0, EMBEDDING_DIM - embedding.shape[1])), TRAINING_SCALE * cosines)
+
+
+def _without_handedness(net: nn.Module, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
+    weights.setdefault(f"{prefix}handedness", torch.tensor(0.0))

@@ -1,6 +1,6 @@
 """The architectures by name: what `--net` and a checkpoint may say."""
 
-from nets.architectures.efficientnet import EfficientNet
+from nets.architectures.efficientnet import EfficientNet, EfficientNetLite1, EfficientNetLite2
 from nets.architectures.exits import Net
 from nets.architectures.sknet import SkNet
 from nets.architectures.skresnet import SkResNet
@@ -13,6 +13,8 @@ NETS: dict[str, type[SkNet] | type[SkResNet] | type[TrazoNet] | type[EfficientNe
     "skresnet": SkResNet,
     "trazonet": TrazoNet,
     "efficientnet": EfficientNet,
+    "efficientnet-lite1": EfficientNetLite1,
+    "efficientnet-lite2": EfficientNetLite2,
 }
 
 

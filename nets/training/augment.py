@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from sketches.raster import Raster, RasterSpec, draw
-from sketches.sketch import Stroke
+from sketches.sketch import Stroke, Strokes
+from sketches.unfinished import first_part
 
-FLIP = 0.5  # probability of a mirror image
+FLIP = 0.5  # probability of a mirror image, of drawings of a class
 ROTATION = 10.0  # degrees, standard deviation
 STRETCH = 0.12  # log ratio of width to height, standard deviation
 SHEAR = 0.10  # standard deviation
@@ -19,13 +20,21 @@ WAVE = 0.025  # amplitude of a smooth deformation, in drawing sizes
 STROKE_SHIFT = 0.012  # each stroke moved by this, in drawing sizes, standard deviation
 DROP = 0.25  # probability that a drawing loses strokes; each goes with DROP_EACH, half the ink stays
 DROP_EACH = 0.2
-UNFINISHED = 0.10  # probability that the drawing stops before its end
+LEAST_INK = 0.2  # an unfinished drawing has at least this share of its ink
 WIDTHS = (0.64, 1.0, 1.0, 1.0, 1.37)  # of the pen, relative to the spec's
 SHRINK = 0.15  # at most this much smaller than the padding allows, and shifted as far as that leaves room
 
 
-def augmented(strokes: Sequence[Stroke], spec: RasterSpec, rng: np.random.Generator) -> Raster:
-    """One random variant of the drawing, as a raster of the spec (size, size)."""
+def unfinished(strokes: Strokes, probability: float, rng: np.random.Generator) -> tuple[Strokes, float]:
+    """The drawing, with this probability stopped before its end, and the share of its ink that is there."""
+    if rng.random() >= probability:
+        return strokes, 1.0
+    share = rng.uniform(LEAST_INK, 1.0)
+    return first_part(strokes, share), share
+
+
+def augmented(strokes: Sequence[Stroke], spec: RasterSpec, rng: np.random.Generator, flip: float = FLIP) -> Raster:
+    """One random variant of the drawing, as a raster of the spec (size, size); with probability `flip` a mirror image."""
     strokes = _leave_out(strokes, rng)
     lengths = [len(stroke) for stroke in strokes]
     points = np.concatenate(strokes).astype(np.float64)  # (P, 2)
@@ -34,7 +43,7 @@ def augmented(strokes: Sequence[Stroke], spec: RasterSpec, rng: np.random.Genera
 
     unit += np.repeat(rng.normal(0, STROKE_SHIFT, (len(lengths), 2)), lengths, axis=0)
     unit += WAVE * rng.random() * np.sin(unit @ rng.normal(0, 5, (2, 2)) + rng.uniform(0, 2 * np.pi, 2))
-    unit = unit @ _affine(rng).T
+    unit = unit @ _affine(rng, flip).T
 
     low, high = unit.min(axis=0), unit.max(axis=0)
     room = spec.size - 2 * spec.padding
@@ -46,16 +55,6 @@ def augmented(strokes: Sequence[Stroke], spec: RasterSpec, rng: np.random.Genera
 
 
 def _leave_out(strokes: Sequence[Stroke], rng: np.random.Generator) -> Sequence[Stroke]:
-    if rng.random() < UNFINISHED:
-        total = sum(map(len, strokes))
-        keep = max(2, round(total * rng.uniform(0.6, 1.0)))
-        kept: list[Stroke] = []
-        for stroke in strokes:
-            kept.append(stroke[:keep])
-            keep -= len(stroke)
-            if keep <= 0:
-                break
-        strokes = kept
     if len(strokes) > 2 and rng.random() < DROP:
         stay = rng.random(len(strokes)) >= DROP_EACH
         if sum(len(s) for s, k in zip(strokes, stay, strict=True) if k) * 2 >= sum(map(len, strokes)):
@@ -63,9 +62,9 @@ def _leave_out(strokes: Sequence[Stroke], rng: np.random.Generator) -> Sequence[
     return strokes
 
 
-def _affine(rng: np.random.Generator) -> np.ndarray:
+def _affine(rng: np.random.Generator, flip: float) -> np.ndarray:
     angle = np.deg2rad(rng.normal(0, ROTATION))
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     stretch = np.exp(rng.normal(0, STRETCH) / 2)
-    mirror = -1.0 if rng.random() < FLIP else 1.0
+    mirror = -1.0 if rng.random() < flip else 1.0
     return turn @ np.array([[1.0, rng.normal(0, SHEAR)], [0.0, 1.0]]) @ np.diag([mirror * stretch, 1 / stretch])

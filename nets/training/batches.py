@@ -1,5 +1,6 @@
 """Training batches: rasters of drawings, drawn anew for every epoch, made by worker processes while the net trains."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,45 +9,71 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nets.training.augment import augmented
+from nets.training.augment import augmented, unfinished
+from nets.training.recipe import Recipe
 from nets.training.teachers import SoftLabels
-from sketches.raster import RasterSpec
 from sketches.sketch_set import SketchSet
 
 Key = tuple[int, int, int]  # epoch, place in the epoch, row: with the seed, they decide how a drawing is augmented
+THING = 1  # what tells the random numbers of a thing from those of a drawing of a class
 
 
 class Batch(NamedTuple):
     """What a net learns from in one step."""
 
-    rasters: Tensor  # (B, 1, size, size) uint8
+    rasters: Tensor  # (B + T, 1, size, size) uint8: of B drawings of classes, then of T things without a class
     labels: Tensor  # (B,) int64
     soft: Tensor | None = None  # (B, classes) float16: the teachers' probabilities, where there are teachers
+    ink: Tensor | None = None  # (B,) float32: the share of each drawing's ink that is there; None: they are whole
+    things: Tensor | None = None  # (T,) int64: which things the last T rasters are; None: there are none
 
 
+@dataclass(frozen=True)
 class TrainingRasters(Dataset[Batch]):
-    """Rasters of training drawings, augmented where `plain` (N, size, size) is not given, with `soft` labels (N, classes)."""
+    """Rasters of training drawings as the recipe wants them.
 
-    def __init__(
-        self,
-        sketches: SketchSet,
-        spec: RasterSpec,
-        seed: int,
-        plain: npt.NDArray[np.uint8] | None = None,
-        soft: SoftLabels | None = None,
-    ) -> None:
-        self.sketches, self.spec, self.seed, self.plain, self.soft = sketches, spec, seed, plain, soft
+    plain   (N, size, size), where drawings are not augmented
+    soft    (N, classes), where there are teachers
+    things  drawings of things without a class, which join every batch
+    """
+
+    sketches: SketchSet
+    recipe: Recipe
+    seed: int
+    plain: npt.NDArray[np.uint8] | None = None
+    soft: SoftLabels | None = None
+    things: SketchSet | None = None
 
     def __getitems__(self, keys: list[Key]) -> Batch:
         rows = [row for _, _, row in keys]
-        rasters = np.stack([self._augmented(key) for key in keys]) if self.plain is None else self.plain[rows]
         soft = None if self.soft is None else torch.from_numpy(self.soft[rows])
-        return Batch(torch.from_numpy(rasters).unsqueeze(1), torch.from_numpy(self.sketches.labels[rows]), soft)
+        labels = torch.from_numpy(self.sketches.labels[rows])
+        if self.plain is not None:
+            rasters = torch.from_numpy(self.plain[rows]).unsqueeze(1)
+            return Batch(rasters, labels, soft)
+        drawn, shares = zip(*map(self._augmented, keys), strict=True)
+        ink = torch.tensor(shares, dtype=torch.float32)
+        if self.things is None:
+            return Batch(torch.from_numpy(np.stack(drawn)).unsqueeze(1), labels, soft, ink)
+        things, which = self._things(self.things, keys)
+        return Batch(torch.from_numpy(np.stack([*drawn, *things])).unsqueeze(1), labels, soft, ink, torch.from_numpy(which))
 
-    def _augmented(self, key: Key) -> npt.NDArray[np.uint8]:
+    def _augmented(self, key: Key) -> tuple[npt.NDArray[np.uint8], float]:
         epoch, place, row = key
         rng = np.random.default_rng([self.seed, epoch, place])  # the third word tells it apart from the shuffle's
-        return augmented(self.sketches.strokes(row), self.spec, rng)
+        strokes, ink = unfinished(self.sketches.strokes(row), self.recipe.unfinished_in(epoch), rng)
+        return augmented(strokes, self.recipe.raster, rng), ink
+
+    def _things(self, things: SketchSet, keys: list[Key]) -> tuple[list[npt.NDArray[np.uint8]], npt.NDArray[np.int64]]:
+        """As many things as the recipe wants beside these drawings: each thing as often as any other, whoever drew it.
+
+        They are never mirrored: an arrow to the left is another thing than one to the right.
+        """
+        epoch, place, _ = keys[0]
+        rng = np.random.default_rng([self.seed, epoch, place, THING])
+        which = rng.integers(len(things.classes), size=round(len(keys) * self.recipe.things))
+        rows = [rng.choice(np.flatnonzero(things.labels == thing)) for thing in which]
+        return [augmented(things.strokes(row), self.recipe.raster, rng, flip=0) for row in rows], which
 
 
 def epoch_batches(

@@ -1,10 +1,11 @@
 """What is fitted, rather than trained, when training is over: how a net's description of a drawing becomes its embedding."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from nets.architectures.export import write_net
@@ -13,46 +14,79 @@ from nets.architectures.registry import build_net
 from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name
 from nets.digest import sha256_of
 from nets.training.average import mean_weights
+from nets.training.recipe import Balance
 from nets.training.rows import batches
 from nets.training.within_class import fit_within_class
 from sketches.protocol import split
 from sketches.raster import RasterSpec, rasterise
 from sketches.sketch_set import SketchSet
 
+PER_THING = 4  # drawings of each thing without a class, and as many things as give no more drawings than the classes
 PER_CLASS = 10  # drawings to fit on; with 5, mAP was up to 0.003 less (nets/LOG.md)
 
 
-def fit(net: PosteriorNet, share: float, scale: float, training: SketchSet, spec: RasterSpec, device: str) -> None:
-    """Set share and scale of the posterior (nets/architectures/posterior.py) and fit the net's `mix` to them, on plain
-    training drawings.
+def fit(
+    net: PosteriorNet,
+    balance: Balance,
+    training: SketchSet,
+    spec: RasterSpec,
+    device: str,
+    things: SketchSet | None = None,
+) -> None:
+    """Give the net this balance and fit its `mix` (nets/architectures/posterior.py) to it, on plain training drawings.
 
-    More share and scale rank drawings of known classes better, less of them those of unknown ones.
+    More share and scale rank drawings of known classes better, less of them those of unknown ones. With drawings of things
+    without a class (nets/training/things.py) the map learns from these, too, how drawings of one thing differ: things that
+    are no class are found better, and drawings of classes a little worse.
     """
     net.eval().to(device)
-    net.posterior_share.fill_(share)
-    net.posterior_scale.fill_(scale)
+    net.posterior_share.fill_(balance.share)
+    net.posterior_scale.fill_(balance.scale)
+    net.handedness.fill_(balance.handedness)
     rows = np.concatenate([np.flatnonzero(training.labels == n)[:PER_CLASS] for n in range(len(training.classes))])
-    described = []
+    described, labels = _described(net, training, rows, spec, device), training.labels[rows]
+    origin = described.mean(axis=0)
+    if things is not None:
+        others = _some(things, len(rows))
+        described = np.concatenate((described, _described(net, things, others, spec, device)))
+        labels = np.concatenate((labels, len(training.classes) + things.labels[others]))
+    weight, _ = fit_within_class(described, labels, net.mix.out_features)
+    with torch.inference_mode():
+        net.mix.weight.copy_(torch.from_numpy(weight))
+        net.mix.bias.copy_(torch.from_numpy(-weight @ origin))
+
+
+def _described(
+    net: PosteriorNet, sketches: SketchSet, rows: npt.NDArray[np.int64], spec: RasterSpec, device: str
+) -> npt.NDArray[np.float32]:
+    parts = []
     with torch.inference_mode():
         for places in batches(len(rows), "fitting"):
-            rasters = np.stack([rasterise(training.strokes(row), spec) for row in rows[places].tolist()])
-            described.append(net.describe(torch.from_numpy(rasters).to(device).unsqueeze(1).float() / 255)[0].cpu().numpy())
-        weight, bias = fit_within_class(np.concatenate(described), training.labels[rows], net.mix.out_features)
-        net.mix.weight.copy_(torch.from_numpy(weight))
-        net.mix.bias.copy_(torch.from_numpy(bias))
+            rasters = np.stack([rasterise(sketches.strokes(row), spec) for row in rows[places].tolist()])
+            parts.append(net.describe(torch.from_numpy(rasters).to(device).unsqueeze(1).float() / 255)[0].cpu().numpy())
+    return np.concatenate(parts)
+
+
+def _some(things: SketchSet, drawings: int) -> npt.NDArray[np.int64]:
+    """Rows of the first drawings of things, all over the alphabet."""
+    rows = [np.flatnonzero(things.labels == n)[:PER_THING] for n in range(len(things.classes))]
+    step = max(1, -(-sum(map(len, rows)) // drawings))
+    return np.concatenate(rows[::step])
 
 
 def fit_checkpoints(
-    paths: Sequence[Path], share: float, scale: float, sketches: SketchSet, out: Path, device: str
+    paths: Sequence[Path],
+    balance: Balance,
+    sketches: SketchSet,
+    out: Path,
+    device: str,
+    things: SketchSet | None = None,
 ) -> CheckpointConfig:
     """Write `out`: the checkpoint, or the mean of several (nets/training/average.py), fitted anew on the drawings it was
     trained on.
 
-    No other weight changes. Raises CheckpointError for a net that has nothing to fit, for drawings of other classes, and for
-    values that make no embedding.
+    No other weight changes. Raises CheckpointError for a net that has nothing to fit and for drawings of other classes.
     """
-    if not (0 <= share <= 1 and 0 < scale < float("inf")):
-        raise CheckpointError(f"share {share} and scale {scale}: a share is within 0..1, a scale greater than 0")
     config, weights = mean_weights(paths)
     net = build_net(config.net, len(config.classes), config.raster.size)
     if not isinstance(net, PosteriorNet):
@@ -65,8 +99,9 @@ def fit_checkpoints(
     if set(missing) != {"mix.weight", "mix.bias"} or unexpected:
         raise CheckpointError(f"{paths[-1]}: the weights are not those of a {config.net} ({[*missing, *unexpected]})")
     held_out = config.training.get("recipe", {}).get("validation_per_class", 0)
-    fit(net, share, scale, split(sketches, held_out)[0] if held_out else sketches, config.raster, device)
+    fit(net, balance, split(sketches, held_out)[0] if held_out else sketches, config.raster, device, things)
     made_of = [{"checkpoint": checkpoint_name(path), "sha256": sha256_of(path)} for path in paths]
-    config = replace(config, training={**config.training, "fitted": {"share": share, "scale": scale, "from": made_of}})
+    fitted = {**asdict(balance), "things": len(things.classes) if things else 0, "from": made_of}
+    config = replace(config, training={**config.training, "fitted": fitted})
     write_net(out, config, net.cpu().state_dict(), sketches)
     return config

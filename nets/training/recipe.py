@@ -7,6 +7,29 @@ from torch import nn
 
 from sketches.raster import REPORT_RASTER, RasterSpec
 
+FIRST_UNFINISHED = 0.1
+
+
+@dataclass(frozen=True)
+class Balance:
+    """What is chosen when an embedding is fitted (nets/architectures/posterior.py).
+
+    share       of the class posterior, 0..1
+    scale       of the cosines in its softmax; larger is sharper
+    handedness  0: a drawing and its mirror image look the same; 1: looks are of the drawing alone
+    """
+
+    share: float
+    scale: float
+    handedness: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.share <= 1 and 0 <= self.handedness <= 1 and 0 < self.scale < float("inf")):
+            raise ValueError(
+                f"share {self.share}, scale {self.scale}, handedness {self.handedness}: a share is within 0..1, "
+                "handedness too, a scale greater than 0"
+            )
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -19,10 +42,14 @@ class Recipe:
     optimizer             "adamw" on a one-cycle schedule (Smith 2018), or "adam" at a constant rate
     teaching              share of the loss that follows the teachers, where the run has any (nets/training/teachers.py)
     augment               draw every drawing anew each time (nets/training/augment.py), or always the same way
+    unfinished            with augment: share of the drawings that stop before their end, in the last epoch; it begins at 0.1
+    things                with augment: so many drawings of things without a class beside each drawing of a class, where the
+                          run has such things (nets/training/things.py)
     ema                   decay of the weight average that is validated and kept; 0 keeps the last weights
     validation_per_class  drawings taken out of train to choose the epoch by; 0 keeps the last epoch
     patience              stop after this many epochs without a better validation accuracy
-    share, scale          of the class posterior in the embeddings of our own nets (nets/architectures/posterior.py)
+    share, scale,
+    handedness            of the embeddings of our own nets: their balance
     report_init           truncated normal weights (0.01 in convolutions, 0.02 in fully connected layers)
     subtract_mean         subtract the mean training raster from every input
     """
@@ -40,20 +67,36 @@ class Recipe:
     label_smoothing: float = 0.0
     teaching: float = 0.5
     augment: bool = True
+    unfinished: float = 0.1
+    things: float = 0.25
     ema: float = 0.998
     validation_per_class: int = 10
     patience: int = 6
     share: float = 0.4
     scale: float = 12.0
+    handedness: float = 0.0
     report_init: bool = False
     subtract_mean: bool = False
 
     def __post_init__(self) -> None:
-        if not (0 <= self.share <= 1 and 0 <= self.teaching <= 1 and 0 < self.scale < float("inf")):
-            raise ValueError(
-                f"share {self.share}, teaching {self.teaching}, scale {self.scale}: "
-                "share and teaching are within 0..1, scale is greater than 0"
-            )
+        shares = {name: getattr(self, name) for name in ("teaching", "unfinished", "things")}
+        for name, value in shares.items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} {value} is not within 0..1")
+        _ = self.balance  # refuses what makes no embedding
+
+    @property
+    def balance(self) -> Balance:
+        return Balance(self.share, self.scale, self.handedness)
+
+    def unfinished_in(self, epoch: int) -> float:
+        """The share of unfinished drawings in an epoch, from 0 on: it grows by the same step from 0.1 in the first one.
+
+        A run measured in iterations has no last epoch to grow to: its share stays what `unfinished` says.
+        """
+        if self.iterations or self.epochs < 2:
+            return self.unfinished
+        return FIRST_UNFINISHED + (self.unfinished - FIRST_UNFINISHED) * min(epoch / (self.epochs - 1), 1)
 
 
 BEST = Recipe("best")

@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,14 @@ from nets.training.batches import TrainingRasters, epoch_batches
 from nets.training.curves import draw_curves
 from nets.training.epoch import epoch_rows
 from nets.training.fit import fit
-from nets.training.imagenet import FILE, start_from_imagenet
+from nets.training.imagenet import is_from_imagenet, start_from_imagenet
 from nets.training.learner import Learner
 from nets.training.raster_cache import cached_rasters
 from nets.training.recipe import Recipe, initialise_as_report
-from nets.training.teachers import soft_labels
+from nets.training.teachers import SoftLabels, soft_labels
 from nets.training.transfer import start_from
 from sketches.errors import DatasetError
+from sketches.folder import read_folder
 from sketches.protocol import split
 from sketches.sketch_set import SketchSet
 
@@ -58,6 +59,7 @@ class Run:
     workers: int = 1
     init: Path | None = None  # checkpoint to start from; random weights without one
     teachers: tuple[Path, ...] = ()  # checkpoints whose answers are learned beside the labels
+    things: Path | None = None  # folder of drawings of things without a class (nets/training/things.py)
 
 
 @dataclass
@@ -85,23 +87,25 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
     recipe = run.recipe
     held_out = recipe.validation_per_class
     training, validation = split(sketches, held_out) if held_out else (sketches, None)
-    drawings_per_epoch = recipe.per_class * len(sketches.classes) if recipe.per_class else len(training)
+    drawings, things = _with_things(run, training) if run.things else (training, None)
+    drawings_per_epoch = recipe.per_class * len(sketches.classes) if recipe.per_class else len(drawings)
     steps = recipe.iterations or recipe.epochs * (drawings_per_epoch // recipe.batch_size)
     if steps == 0:
         raise DatasetError(f"{drawings_per_epoch} training drawings do not fill one batch of {recipe.batch_size}")
 
     torch.manual_seed(run.seed)
-    learner = Learner(_fresh_net(run, training), recipe, steps, run.device, run.precision)
-    state = _State(run.work / f"{out.name}.state", _signature(run, sketches))
+    net = _fresh_net(run, training)
+    learner = Learner(net, recipe, steps, run.device, run.precision, len(things.classes) if things else 0)
+    state = _State(run.work / f"{out.name}.state", _signature(run, sketches, things))
     progress = state.resume(learner)
-    plain = None if recipe.augment else cached_rasters(training, recipe.raster, run.work)
-    soft = soft_labels(run.teachers, training, run.work, run.device) if run.teachers else None
-    rasters = TrainingRasters(training, recipe.raster, run.seed, plain, soft)
+    plain = None if recipe.augment else cached_rasters(drawings, recipe.raster, run.work)
+    soft = _soft_labels(run, training, drawings) if run.teachers else None
+    rasters = TrainingRasters(drawings, recipe, run.seed, plain, soft, things)
     judged = cached_rasters(validation, recipe.raster, run.work) if validation else None
 
     with tqdm(desc="training", total=steps, initial=progress.step, unit="batch", disable=None) as bar:
         while progress.step < steps and progress.epoch - progress.best_epoch < recipe.patience:
-            rows = epoch_rows(training.labels, run.seed, progress.epoch, recipe.per_class, progress.class_accuracy)
+            rows = epoch_rows(drawings.labels, run.seed, progress.epoch, recipe.per_class, progress.class_accuracy)
             clock = time.monotonic()
             drawn = epoch_batches(rasters, progress.epoch, rows, recipe.batch_size, progress.step_in_epoch, run.workers)
             for batch in islice(drawn, steps - progress.step):
@@ -115,11 +119,29 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
             state.save(learner, progress)
 
     metrics = {"validation_accuracy": progress.best_accuracy} if validation else {}
-    config = CheckpointConfig(run.net, sketches.classes, recipe.raster, _record(run, training, progress), metrics)
-    write_net(out, config, _finished(run, training, progress.best_weights), training)
+    config = CheckpointConfig(run.net, sketches.classes, recipe.raster, _record(run, training, things, progress), metrics)
+    write_net(out, config, _finished(run, training, things, progress.best_weights), training)
     draw_curves(progress.history, run.work / f"{out.stem}.curves.png")
     state.path.unlink(missing_ok=True)
     return config
+
+
+def _with_things(run: Run, training: SketchSet) -> tuple[SketchSet, SketchSet]:
+    """The training drawings and those of `run.things` that are called as a class; and the drawings of the other things."""
+    assert run.things
+    if not run.recipe.augment:
+        raise TrainingError("things without a class are drawn anew each time: leave out --things or --no-augment")
+    things = read_folder(run.things)
+    known = np.isin(things.classes, training.classes)
+    drawings = SketchSet.of(chain(training, things.select(np.flatnonzero(known[things.labels]))), training.classes)
+    others = (things.sketch(row) for row in np.flatnonzero(~known[things.labels]).tolist())
+    return drawings, SketchSet.of(others)
+
+
+def _soft_labels(run: Run, training: SketchSet, drawings: SketchSet) -> SoftLabels:
+    """The teachers' answers to the training drawings; the drawings of things that follow are what they are called."""
+    called = np.eye(len(training.classes), dtype=np.float16)[drawings.labels[len(training) :]]
+    return np.concatenate((soft_labels(run.teachers, training, run.work, run.device), called))
 
 
 def _end_epoch(
@@ -156,20 +178,20 @@ def _fresh_net(run: Run, training: SketchSet) -> nn.Module:
             raise TrainingError(f"{run.net} has no mean image to subtract: train it with --recipe best")
         mean = np.mean(cached_rasters(training, recipe.raster, run.work), axis=0, dtype=np.float64) / 255  # (size, size)
         mean_image.copy_(torch.from_numpy(mean))
-    if run.init and run.init.name == FILE.name:
+    if run.init and is_from_imagenet(run.init):
         start_from_imagenet(net, run.init)
     elif run.init:
         start_from(net, training.classes, run.init)
     return net
 
 
-def _finished(run: Run, training: SketchSet, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _finished(run: Run, training: SketchSet, things: SketchSet | None, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The trained weights, with what our own nets fit on plain drawings when training is over."""
     net = build_net(run.net, len(training.classes), run.recipe.raster.size)
     net.load_state_dict(weights)
     if not isinstance(net, PosteriorNet):
         return weights
-    fit(net, run.recipe.share, run.recipe.scale, training, run.recipe.raster, run.device)
+    fit(net, run.recipe.balance, training, run.recipe.raster, run.device, things)
     return net.cpu().state_dict()
 
 
@@ -204,7 +226,7 @@ class _State:
             self.save(learner, progress)
 
 
-def _signature(run: Run, sketches: SketchSet) -> str:
+def _signature(run: Run, sketches: SketchSet, things: SketchSet | None) -> str:
     """All that decides the result, as one line of JSON: a state with another one is another run's."""
     return json.dumps(
         {
@@ -217,11 +239,12 @@ def _signature(run: Run, sketches: SketchSet) -> str:
             "teachers": [sha256_of(teacher) for teacher in run.teachers],
             "classes": sketches.classes,
             "ids": _ids_sha256(sketches),
+            "things": _ids_sha256(things) if things else None,
         }
     )
 
 
-def _record(run: Run, training: SketchSet, progress: Progress) -> dict[str, Any]:
+def _record(run: Run, training: SketchSet, things: SketchSet | None, progress: Progress) -> dict[str, Any]:
     return {
         "recipe": asdict(run.recipe),
         "protocol": run.protocol,
@@ -231,6 +254,7 @@ def _record(run: Run, training: SketchSet, progress: Progress) -> dict[str, Any]
         "precision": run.precision,
         "init": _named(run.init) if run.init else None,
         "teachers": [_named(teacher) for teacher in run.teachers],
+        "things": {"things": len(things.classes), "drawings": len(things)} if things else None,
         "device": run.device,
         "torch": torch.__version__,
         "steps": progress.step,

@@ -1,21 +1,22 @@
-// The server's API. A query is { strokes }, { file }, { id } or { like, unlike }. A failed request throws an Error fit to be shown.
+// The server's API, at addresses beside the page, wherever that is. A query is { strokes }, { file }, { id } or
+// { like, unlike }. A failed request throws an Error fit to be shown.
 
 export const MAX_K = 1000;
 
 /** Where and how to ask for a query: what fetch takes. */
 export function request(query, k, classes) {
   const chosen = classes.length ? { classes } : {};
-  if (query.strokes) return ["/api/search", json({ strokes: query.strokes, k, ...chosen })];
-  if (query.like) return ["/api/search/examples", json({ like: query.like, unlike: query.unlike, k, ...chosen })];
+  if (query.strokes) return ["api/search", json({ strokes: query.strokes, k, ...chosen })];
+  if (query.like) return ["api/search/examples", json({ like: query.like, unlike: query.unlike, k, ...chosen })];
   if (query.id) {
     const parameters = new URLSearchParams([["k", k], ...classes.map((name) => ["classes", name])]);
-    return [`/api/sketches/${query.id}/similar?${parameters}`, {}];
+    return [`api/sketches/${query.id}/similar?${parameters}`, {}];
   }
   const body = new FormData();
   body.append("file", query.file);
   body.append("k", k);
   for (const name of classes) body.append("classes", name);
-  return ["/api/search", { method: "POST", body }];
+  return ["api/search", { method: "POST", body }];
 }
 
 export function search(query, k, classes, signal) {
@@ -27,7 +28,7 @@ export function search(query, k, classes, signal) {
 export function curl(query, k, classes) {
   const [url, options] = request(query, k, classes);
   const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
-  const line = ["curl", "-s", quoted(location.origin + url)];
+  const line = ["curl", "-s", quoted(new URL(url, document.baseURI).href)];
   if (query.file) {
     for (const [name, value] of options.body) line.push("-F", quoted(`${name}=${value instanceof File ? `@${value.name}` : value}`));
   } else if (options.body) {
@@ -36,21 +37,27 @@ export function curl(query, k, classes) {
   return line.join(" ");
 }
 
-export const explain = (strokes, id) => ask("/api/explain", json({ strokes, id }));
-export const getMap = () => ask("/api/map");
-export const placeOnMap = (strokes) => ask("/api/map/place", json({ strokes }));
-export const getSketch = (id) => ask(`/api/sketches/${id}`);
-export const getClasses = () => ask("/api/classes");
-export const thumbnail = (id) => `/api/sketches/${id}.svg`;
+export const explain = (strokes, id) => ask("api/explain", json({ strokes, id }));
+export const getMap = () => ask("api/map");
+export const placeOnMap = (strokes) => ask("api/map/place", json({ strokes }));
+export const getSketch = (id) => ask(`api/sketches/${id}`);
+export const getClasses = () => ask("api/classes");
+export const thumbnail = (id) => `api/sketches/${id}.svg`;
 
 function json(body) {
   return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
 }
 
-async function ask(url, options) {
+async function ask(url, options, patience = 3) {
   const answer = await fetch(url, options).catch((error) => {
     throw error.name === "AbortError" ? error : new Error("The server does not answer. Is it still running?");
   });
+  const wait = Number(answer.headers.get("Retry-After"));
+  if (answer.status === 503 && wait && patience) {
+    await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(wait, 5)));
+    options?.signal?.throwIfAborted();
+    return ask(url, options, patience - 1);
+  }
   const body = await answer.json().catch(() => null);
   if (!answer.ok) throw new Error(body?.errors?.[0]?.message ?? `The server answered ${answer.status}.`);
   return body;

@@ -2,7 +2,7 @@
 
 import { MAX_K, curl, explain, getClasses, getMap, getSketch, placeOnMap, search } from "./api.js";
 import { Canvas } from "./canvas.js";
-import { card } from "./card.js";
+import { card, start } from "./card.js";
 import { fromFragment, toFragment } from "./link.js";
 import { GalleryMap } from "./map.js";
 
@@ -31,6 +31,7 @@ const canvas = new Canvas($("canvas"), (strokes) => ask(strokes.length ? { strok
 
 const map = new GalleryMap($("map"), showArea);
 
+let gallery = null; // what the server says of it: { classes, examples, far, doodles, snapshot }
 let query = null; // { strokes }, { file }, { id } or { like, unlike }
 let count = PAGE;
 let answer = null; // the last one, as the server gave it
@@ -51,6 +52,7 @@ function ask(next, { leave = false } = {}) {
   picture.hidden = !query?.file;
   legend.hidden = true;
   hint.hidden = Boolean(query) || canvas.strokes.length > 0;
+  $("welcome").hidden = Boolean(query) || !gallery;
   remember(leave);
   run();
 }
@@ -69,7 +71,7 @@ async function run() {
   $("copy-link").disabled ||= Boolean(query.file);
   if (!query) {
     show(null);
-    say("Nothing drawn yet.");
+    say("");
     return;
   }
   running = new AbortController();
@@ -80,8 +82,8 @@ async function run() {
     if (signal.aborted) return;
     show(found);
     if (found.seen) canvas.show(found.seen);
-    const nearest = found.hits[0] ? `Nearest: ${found.hits[0].label}. ` : "";
-    say(`${nearest}${found.hits.length} sketches in ${Math.round(performance.now() - started)} ms.`);
+    say(`${summary(found.hits)} ${Math.round(performance.now() - started)} ms.`);
+    if (map.data && found.snapshot !== map.data.snapshot) map.data = null; // places of another snapshot mean nothing
     if (found.seen) told(found);
     mark();
   } catch (error) {
@@ -91,10 +93,20 @@ async function run() {
   }
 }
 
+const isFar = (hit) => Boolean(gallery?.far) && hit.distance > gallery.far;
+
+/** What was found, in a sentence: a list is never empty, also where nothing in the gallery is like the drawing. */
+function summary(hits) {
+  if (!hits.length) return "Nothing found.";
+  const far = hits.filter(isFar).length;
+  if (far === hits.length) return `Nothing in the gallery is near; the ${far} least far are shown.`;
+  return `Nearest: ${hits[0].label}. ${hits.length} sketches${far ? `, the last ${far} hardly alike` : ""};`;
+}
+
 function show(found) {
   answer = found;
   const picked = (hit) => (query?.like?.includes(hit.id) ? "like" : query?.unlike?.includes(hit.id) ? "unlike" : "");
-  const cards = [...examples.values(), ...(found?.hits ?? [])].map((hit) => card(hit, act, picked(hit)));
+  const cards = [...examples.values(), ...(found?.hits ?? [])].map((hit) => card(hit, act, [picked(hit), isFar(hit) ? "far" : ""]));
   results.replaceChildren(...cards);
   more.hidden = !found || found.hits.length < count || count >= MAX_K;
   const likely = (found?.guesses ?? []).filter(({ probability }) => probability >= 0.01);
@@ -113,10 +125,12 @@ function showArea(sketches) {
 
 /** Put the cross where the query is. */
 async function mark() {
-  if ($("atlas").hidden || !map.data) return;
+  if ($("atlas").hidden) return;
+  if (!map.data) map.show(await getMap());
   const asked = query;
   let place = asked?.id ? map.placeOf(asked.id) : null;
   if (!place && canvas.strokes.length && !asked?.like) place = await placeOnMap(canvas.strokes).catch(() => null);
+  if (place?.snapshot && place.snapshot !== map.data?.snapshot) map.show(await getMap()); // dots and cross are of one snapshot
   if (asked === query) map.mark(place);
 }
 
@@ -139,9 +153,12 @@ async function toggleMap() {
 }
 
 function guess({ label, probability }) {
+  const words = `${label} ${Math.round(100 * probability)} %`;
+  if (![...classes.options].some((option) => option.value === label)) {
+    return Object.assign(document.createElement("span"), { textContent: words, title: "The gallery has no class of this name" });
+  }
   const button = Object.assign(document.createElement("button"), { type: "button", title: `Show only ${label}` });
-  button.textContent = `${label} ${Math.round(100 * probability)} %`;
-  button.disabled = ![...classes.options].some((option) => option.value === label);
+  button.textContent = words;
   button.addEventListener("click", () => {
     classes.value = label;
     remember();
@@ -159,8 +176,10 @@ const act = {
       say("Draw something first: then it can be told what a match rests on.", true);
       return;
     }
+    const drawn = canvas.strokes;
     try {
-      const { distance, parts } = await explain(canvas.strokes, id);
+      const { distance, parts } = await explain(drawn, id);
+      if (canvas.changedSince(drawn)) return; // what would be coloured is not there any more
       const most = Math.max(...parts.map(({ change }) => Math.abs(change ?? 0)), 1e-6);
       canvas.colour(parts.map(({ stroke, change }) => ({ stroke, colour: heat((change ?? most) / most) })));
       tell(`The match with this ${label} (${distance.toFixed(3)}) rests on what is red; without what is blue it would be closer.`);
@@ -195,8 +214,11 @@ function pick(hit, side) {
 }
 
 async function searchFrom(id, options) {
+  const [drawn, asked] = [canvas.strokes, query];
   try {
-    canvas.show((await getSketch(id)).strokes);
+    const { strokes } = await getSketch(id);
+    if (canvas.changedSince(drawn) || query !== asked) return; // who has drawn on meanwhile keeps the drawing
+    canvas.show(strokes);
     ask({ id }, options);
   } catch (error) {
     say(error.message, true);
@@ -314,7 +336,11 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
 }
 
 getClasses()
-  .then((gallery) => {
+  .then((told) => {
+    gallery = told;
+    $("demo").hidden = !gallery.doodles;
+    $("starts").append(...gallery.examples.map((one) => start(one, act.from)));
+    $("welcome").hidden = Boolean(query);
     const total = gallery.classes.reduce((sum, { sketches }) => sum + sketches, 0);
     const number = new Intl.NumberFormat("en");
     $("about").textContent = `Draw something. The nearest of ${number.format(total)} sketches appear as you go.`;

@@ -61,6 +61,11 @@ export class Canvas {
     this.onChange(this.strokes);
   }
 
+  /** Whether these are no longer the strokes, or a stroke is being drawn. */
+  changedSince(strokes) {
+    return this.strokes !== strokes || this.pen !== null;
+  }
+
   /** Show coloured pieces until the drawing changes. */
   colour(parts) {
     this.parts = parts;

@@ -6,9 +6,10 @@ const SVG = "http://www.w3.org/2000/svg";
 const DRAWN_IN = 900; // milliseconds
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** `act` has what its buttons do: from(hit), like(hit), unlike(hit), why(hit); `chosen` is "like", "unlike" or nothing. */
-export function card(hit, act, chosen) {
-  const item = element("li", chosen ? { className: chosen } : {});
+/** `act` has what its buttons do: from(hit), like(hit), unlike(hit), why(hit); `kinds` may name "like" or "unlike" where it is an example, and "far". */
+export function card(hit, act, kinds) {
+  const item = element("li", { className: kinds.filter(Boolean).join(" ") });
+  const chosen = kinds.find((kind) => kind.endsWith("like"));
   item.dataset.id = hit.id;
   const open = element("button", { type: "button", className: "open", title: "Search from this sketch" });
   const image = element("img", { src: thumbnail(hit.id), alt: "", loading: "lazy" });
@@ -26,6 +27,16 @@ export function card(hit, act, chosen) {
     small("?", `What the match with this ${hit.label} rests on`, () => act.why(hit)),
   );
   item.append(open, doing);
+  return item;
+}
+
+/** A sketch of the gallery to start from. */
+export function start(sketch, from) {
+  const item = element("li");
+  const open = element("button", { type: "button", title: `Search from this ${sketch.label}` });
+  open.append(element("img", { src: thumbnail(sketch.id), alt: `${sketch.label}: search from it` }));
+  open.addEventListener("click", () => from(sketch));
+  item.append(open);
   return item;
 }
 

@@ -1,0 +1,50 @@
+"""What the page is told of a gallery before anything is drawn: what is far in it, and sketches to start from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from search.engine import SearchEngine
+
+SAMPLE = 400  # sketches whose distances are looked at
+STRANGERS = 0.01  # of pairs of different classes are nearer than what is called far
+EXAMPLES = 12
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Of one snapshot.
+
+    far       a distance that only one pair of sketches of different classes in a hundred is nearer than: hits beyond it have
+              little in common with a query; None where there are not enough sketches to say
+    examples  ids of sketches, each of another class where there are as many
+    """
+
+    snapshot: str
+    far: float | None
+    examples: tuple[int, ...]
+
+
+def overview_of(engine: SearchEngine, seed: int = 0) -> Overview:
+    """The overview of the engine's snapshot; takes some milliseconds."""
+    snapshot = engine.snapshot
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.choice(len(snapshot), min(SAMPLE, len(snapshot)), replace=False))
+    labels = snapshot.labels(rows)
+    _, firsts = np.unique(labels, return_index=True)
+    shown = rng.permutation(rows[firsts])[:EXAMPLES]
+    return Overview(
+        snapshot=snapshot.name,
+        far=_far(snapshot.item_embeddings(rows).astype(np.float64), labels),
+        examples=tuple(np.asarray(snapshot.ids[shown]).tolist()),
+    )
+
+
+def _far(vectors: npt.NDArray[np.float64], labels: npt.NDArray[np.integer]) -> float | None:
+    strangers = labels[:, None] < labels  # each pair once
+    if strangers.sum() < 100:
+        return None
+    squares = (vectors**2).sum(axis=1)
+    apart = (squares[:, None] + squares - 2 * vectors @ vectors.T)[strangers]
+    return float(np.sqrt(max(np.quantile(apart, STRANGERS), 0)))
