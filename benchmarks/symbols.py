@@ -17,12 +17,10 @@ from benchmarks.icons import embedded
 from evaluation.provenance import provenance
 from nets.checkpoint import DEFAULT, find_checkpoint
 from nets.encoder import Encoder
-from sketches.glyphs import math_fonts, read_glyphs, tex_commands
+from sketches.glyphs import math_fonts, read_glyphs
 from sketches.sketch import as_strokes
 
 KS = (1, 3, 10)
-# Greek, arrows, operators, technical signs and shapes: the other things of the gallery, beside those with a TeX name.
-BLOCKS = ((0x0370, 0x03FF), (0x2190, 0x21FF), (0x2200, 0x22FF), (0x25A0, 0x25FF))
 
 
 def main() -> None:
@@ -35,9 +33,7 @@ def main() -> None:
     samples = [json.loads(line) for line in args.samples.read_text("utf-8").splitlines()]
     chars = np.array([sample["char"] for sample in samples])
     drawings = [as_strokes(sample["drawing"]) for sample in samples]
-    items = list(
-        read_glyphs(math_fonts(), {*chars.tolist(), *tex_commands(), *(chr(c) for a, b in BLOCKS for c in range(a, b + 1))})
-    )
+    items = list(read_glyphs(math_fonts(), chars.tolist()))
     glyphs = np.array([item.tags[0] for item in items])
     strokes = [item.strokes for item in items]
     vectors, asked = embedded(encoder, strokes), embedded(encoder, drawings)

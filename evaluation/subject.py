@@ -1,9 +1,11 @@
 """What is measured: embeddings with labels and ids, from a gallery, a checkpoint on drawings, or a file of vectors."""
 
+import zlib
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -108,10 +110,10 @@ def of_file(path: Path, seed: int = 0) -> Subject:
     Without ids the drawings get random ones, since their order in the file may follow the classes. Raises EvaluationError.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as arrays:
             embeddings, names = arrays["embeddings"], arrays["labels"]
             ids = arrays["ids"] if "ids" in arrays else np.random.default_rng(seed).permutation(len(names))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise EvaluationError(f"{path} is not an .npz file of `embeddings` and `labels` ({error})") from error
     if names.ndim != 1 or not np.issubdtype(embeddings.dtype, np.number):
         raise EvaluationError(f"{path}: embeddings are (N, D) numbers, labels are (N,) names or numbers")

@@ -32,7 +32,7 @@ from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
 from sketches.errors import SketchError
 from sketches.fetch import SOURCE
-from sketches.selection import add_selection, selected
+from sketches.selection import add_selection, selected_items
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         return one
 
     building = command("build", _build, "embed a folder of drawings and publish them as the current snapshot")
-    building.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson files or pictures")
+    building.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of pictures or <class>.ndjson files")
+    building.add_argument("--verbose", action="store_true", help="name each file that is left out")
     building.add_argument("--discard-changes", action="store_true", help="drop the drawings that were added online")
     add_selection(building)
 
@@ -72,10 +73,17 @@ def main(arguments: list[str] | None = None) -> int:
     verifying = command("verify", _verify, "read a snapshot whole and check it against its manifest and exact search")
     verifying.add_argument("--snapshot", metavar="SNAPSHOT", help="default: the current one")
     cleaning = command("gc", _gc, "remove old snapshots, never the current one nor one in use")
-    cleaning.add_argument("--keep", type=_at_least_one, default=3, metavar="N", help="of the newest (default 3)")
+    cleaning.add_argument(
+        "--keep",
+        type=_at_least_one,
+        default=3,
+        metavar="N",
+        help="published ones that stay, the current one among them (default 3)",
+    )
 
     adding = command("add", _add, "add the drawings of a folder to a gallery, while it is served")
-    adding.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson files or pictures")
+    adding.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of pictures or <class>.ndjson files")
+    adding.add_argument("--verbose", action="store_true", help="name each file that is left out")
     add_selection(adding)
     removing = command("remove", _remove, "remove drawings from a gallery, while it is served")
     removing.add_argument("--ids", type=Path, required=True, metavar="FILE", help="ids, one a line")
@@ -106,9 +114,7 @@ def _build(args: argparse.Namespace) -> dict[str, Any]:
     encoder = Encoder(find_checkpoint(args.checkpoint))
     source = {"protocol": args.protocol} if args.protocol else {"folder": args.data.name, "per_class": args.per_class}
     return _shown(
-        build(
-            args.gallery, selected(args, "test"), encoder, source, args.discard_changes, memory=args.memory, index=_index(args)
-        )
+        build(args.gallery, selected_items(args), encoder, source, args.discard_changes, memory=args.memory, index=_index(args))
     )
 
 
@@ -169,7 +175,7 @@ def _gc(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _add(args: argparse.Namespace) -> dict[str, Any]:
-    drawings = list(selected(args, "test"))
+    drawings = list(selected_items(args))
     return {"added": len(drawings), "change": change_gallery(args.gallery, added=drawings)}
 
 

@@ -1,4 +1,4 @@
-"""`python -m sketches fetch` and `python -m sketches doodles`: make a data folder."""
+"""`python -m sketches fetch`, `doodles` and `glyphs`: make a data folder."""
 
 import argparse
 import json
@@ -7,10 +7,13 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from tqdm import tqdm
+
 from sketches.doodles import write_doodles
 from sketches.errors import DatasetError, SketchError
 from sketches.fetch import SOURCE, FetchError, fetch
 from sketches.folder import read_class_list
+from sketches.ndjson import write_ndjson
 from sketches.protocol import PROTOCOLS, QUICKDRAW_CLASSES
 
 
@@ -35,9 +38,18 @@ def main(arguments: list[str] | None = None) -> int:
     doodling.add_argument("--per-class", type=int, default=120, metavar="N")
     doodling.add_argument("--seed", type=int, default=0)
 
+    lettering = commands.add_parser("glyphs", help="make items of a font's symbols: arrows, operators, shapes, Greek, TeX")
+    lettering.add_argument(
+        "--font", type=Path, nargs="+", metavar="FILE", help="TrueType or OpenType; else STIX and DejaVu Sans"
+    )
+    lettering.add_argument("--out", type=Path, required=True, metavar="DIR")
+
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
+        if args.command == "glyphs":
+            print(json.dumps({"symbols": _write_glyphs(args.font, args.out)}))
+            return 0
         if args.per_class < 1:
             raise DatasetError(f"--per-class is {args.per_class}; it must be at least 1")
         if args.command == "fetch":
@@ -49,6 +61,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"sketches: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _write_glyphs(fonts: list[Path] | None, out: Path) -> int:
+    from sketches.glyphs import math_fonts, read_glyphs  # with matplotlib, which nothing else here needs
+
+    items = list(tqdm(read_glyphs(fonts or math_fonts()), "tracing", unit="glyph", disable=None))
+    if not items:
+        raise DatasetError("the font has none of the symbols that people look up")
+    out.mkdir(parents=True, exist_ok=True)
+    write_ndjson(out / "symbols.ndjson", items)
+    return len(items)
 
 
 def _class_names(words: list[str]) -> tuple[str, ...]:

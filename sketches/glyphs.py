@@ -18,9 +18,9 @@ from sketches.trace import trace
 
 SIZE = 400  # pixels of the em: a dot of an i is still more than a speck
 
-# Unicode's blocks of what one draws because one cannot type it: arrows, operators, shapes, signs.
-SYMBOL_BLOCKS = ((0x2100, 0x2BFF), (0x27C0, 0x2AFF), (0x1D400, 0x1D7FF), (0x1F000, 0x1F6FF))
-GREEK = (0x0370, 0x03FF)
+LABEL = "symbol"
+# Unicode's blocks of what one draws because one cannot type it: Greek, arrows, operators, shapes.
+BLOCKS = ((0x0370, 0x03FF), (0x2190, 0x21FF), (0x2200, 0x22FF), (0x25A0, 0x25FF))
 
 
 def math_fonts() -> tuple[Path, Path]:
@@ -40,10 +40,10 @@ def tex_commands() -> dict[str, str]:
 
 
 def is_symbol(char: str) -> bool:
-    """Whether a character is one that people look up: it has a TeX command, is Greek, or an arrow, operator, shape or sign."""
-    code = ord(char)
-    drawn = char in tex_commands() or any(low <= code <= high for low, high in (GREEK, *SYMBOL_BLOCKS))
-    return drawn and unicodedata.category(char)[0] not in "CMZ"
+    """Whether a character is one that people look up: it has a TeX command, is Greek, or an arrow, operator or shape."""
+    if unicodedata.normalize("NFC", char) != char:
+        return False  # Ohm, Kelvin and Angstrom: another name of a letter
+    return char in tex_commands() or any(low <= ord(char) <= high for low, high in BLOCKS)
 
 
 def glyph_strokes(font: ImageFont.FreeTypeFont, char: str) -> Strokes:
@@ -51,26 +51,26 @@ def glyph_strokes(font: ImageFont.FreeTypeFont, char: str) -> Strokes:
     left, top, right, bottom = font.getbbox(char)
     sheet = Image.new("L", (int(right - left) + SIZE // 4, int(bottom - top) + SIZE // 4), 255)
     ImageDraw.Draw(sheet).text((SIZE // 8 - left, SIZE // 8 - top), char, fill=0, font=font)
-    return trace(np.asarray(sheet))
+    return trace(np.where(np.asarray(sheet) < 128, 255, 0).astype(np.uint8))
 
 
-def read_glyphs(fonts: Iterable[Path], chars: Iterable[str] | None = None) -> Iterator[Item]:
-    """An item for each symbol of the fonts (or each of `chars` that they have), from the first font that has it.
+def read_glyphs(fonts: Iterable[Path], chars: Iterable[str] = ()) -> Iterator[Item]:
+    """An item for each symbol of the fonts, and for each of `chars`, from the first font that has it.
 
     Its name is Unicode's with the character before it; its tags are the character and its TeX command. Raises DatasetError
     where a file is no font.
     """
     seen: set[str] = set()
-    wanted = None if chars is None else set(chars)
+    wanted = set(chars)
     for path in fonts:
         try:
-            with TTFont(path, lazy=True) as tables:
+            with path.open("rb") as file, TTFont(file, lazy=True) as tables:
                 has = [chr(code) for code in sorted(tables.getBestCmap() or ())]
             font = ImageFont.truetype(str(path), SIZE)
         except (TTLibError, OSError, AssertionError) as error:
             raise DatasetError(f"{path} is not a TrueType or OpenType font ({error})") from error
         for char in has:
-            if char in seen or (char not in wanted if wanted is not None else not is_symbol(char)):
+            if char in seen or not (char in wanted or is_symbol(char)):
                 continue
             try:
                 strokes = glyph_strokes(font, char)
@@ -80,9 +80,17 @@ def read_glyphs(fonts: Iterable[Path], chars: Iterable[str] | None = None) -> It
             yield glyph_item(char, strokes)
 
 
+def _in_255(strokes: Strokes) -> Strokes:
+    """Whole numbers from 0 to 255, as Quick, Draw! has them."""
+    points = np.concatenate(strokes)
+    low = points.min(axis=0)
+    scale = 255 / max(float((points.max(axis=0) - low).max()), 1e-6)
+    return tuple(np.rint((stroke - low) * scale).astype(np.float32) for stroke in strokes)
+
+
 def glyph_item(char: str, strokes: Strokes) -> Item:
-    """The item of one character. Its id is a digest of the character: the same in every font."""
+    """The item of one character, of the class "symbol". Its id is a digest of the character: the same in every font."""
     command = tex_commands().get(char)
     name = unicodedata.name(char, f"U+{ord(char):04X}").lower()
     number = int.from_bytes(hashlib.sha256(char.encode()).digest()[:8], "big")
-    return Item(number, "", strokes, name=f"{char} {name}", tags=(char, command) if command else (char,))
+    return Item(number, LABEL, _in_255(strokes), name=f"{char} {name}", tags=(char, command) if command else (char,))

@@ -1,11 +1,13 @@
 """Which drawings of a folder a command means: the options that training, indexing and evaluation share."""
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from sketches.folder import read_class_list, read_folder
+from sketches.folder import read_class_list, read_folder, read_items
 from sketches.protocol import PROTOCOLS
+from sketches.sketch import Sketch
 from sketches.sketch_set import SketchSet
 
 
@@ -24,3 +26,11 @@ def selected(args: argparse.Namespace, part: Literal["train", "test"]) -> Sketch
         return getattr(PROTOCOLS[args.protocol], part)(args.data, args.damaged)
     classes = read_class_list(args.classes) if args.classes else None
     return read_folder(args.data, classes, args.per_class, args.damaged)
+
+
+def selected_items(args: argparse.Namespace) -> Iterator[Sketch]:
+    """As `selected`, of the test part, but one item after the other, with names and pictures. Raises SketchError."""
+    if args.protocol:
+        return iter(selected(args, "test"))
+    classes = read_class_list(args.classes) if args.classes else None
+    return read_items(args.data, classes, args.per_class, args.damaged, args.verbose)

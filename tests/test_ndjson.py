@@ -28,7 +28,7 @@ def test_simplified_googles_own_and_raw_lines_are_read(tmp_path: Path) -> None:
 
 DAMAGED = [
     ("{", "not a drawing in JSON"),
-    ('{"word":"cat","drawing":[[[1,2],[3,4]]]}', "'key_id' is missing"),
+    ('{"word":"cat","key_id":"7"}', "'drawing' is missing"),
     ('{"word":"cat","key_id":"7","drawing":[]}', "empty"),
     ('{"word":"cat","key_id":"x7","drawing":[[[1,2],[3,4]]]}', "not a drawing"),
     ('{"word":"cat","key_id":"7","drawing":[[[1,2],[3]]]}', "2 x but 1 y"),
