@@ -16,11 +16,12 @@ from indexer.errors import GalleryError
 from indexer.snapshot import Snapshot
 
 EXACT = 50_000  # views; one thread measures so many in some ten milliseconds
-SCANNED = 20_000  # views of a filter that are rather all measured than looked up
+AS_FAST = 60  # codes of an index are looked at in the time that one view is read and measured
 CANDIDATES = 160  # measured at least, however few are asked for
 SAMPLE = 40  # vectors a list that the index is trained on
-CHUNK = 8_192  # rows decoded at a time
-_ROUNDING = 2e-5  # relative to the lengths, what float32 may be wrong by
+CHUNK = 8_192  # rows decoded at a time, where the time does not matter
+CACHED = 512  # and where it does: what is decoded stays in the core's cache
+_ROUNDING = 1e-4  # what sums in float32 may be wrong by, relatively
 
 Floats = npt.NDArray[np.float32]
 Ranges = Sequence[tuple[int, int]]  # first and last view, ascending and apart
@@ -125,7 +126,6 @@ class Nearest:
             self._matrix = np.empty(self._embeddings.shape, np.float32)
             for first in range(0, len(self._matrix), CHUNK):
                 self._matrix[first : first + CHUNK] = decoded(self._embeddings.span(first, first + CHUNK))
-            self._norms = np.einsum("vd,vd->v", self._matrix, self._matrix)
 
     def __call__(
         self, query: Floats, count: int, among: Ranges | None = None, removed: "Removed | None" = None
@@ -137,7 +137,7 @@ class Nearest:
         """
         every = [(0, len(self._embeddings))] if among is None else list(among)
         total = sum(last - first for first, last in every)
-        if self._index is None or total <= SCANNED:
+        if self._index is None or AS_FAST * total <= self._looked_at(total):
             views = self._scan(query, count, every, removed)
         else:
             views = self._candidates(query, count, every if among is not None else None, total, removed)
@@ -147,32 +147,41 @@ class Nearest:
 
     def _scan(self, query: Floats, count: int, ranges: Ranges, removed: "Removed | None") -> npt.NDArray[np.int64]:
         """Those that can be among the `count` nearest of the ranges."""
-        squares, lengths, longest = [], float(query @ query), 0.0
-        for first, last, block, norms in self._blocks(ranges):
-            some = norms - 2 * (block @ query)
+        squares = []
+        for first, last, block in self._blocks(ranges):
+            some = _squares(query, block)
             if removed is not None:
                 some[removed.within(first, last)] = np.inf
-            longest = max(longest, float(norms.max(initial=0)))
             squares.append(some)
         every = np.concatenate(squares) if squares else np.empty(0, np.float32)
         wanted = np.flatnonzero(np.isfinite(every))
         if len(wanted) > count:
             edge = np.partition(every, count - 1)[count - 1]
-            wanted = np.flatnonzero(every <= edge + _ROUNDING * (lengths + longest))
+            wanted = np.flatnonzero(every <= edge * (1 + _ROUNDING))
         sizes = [last - first for first, last in ranges]
         before = np.cumsum([0, *sizes])[:-1]
         number = np.searchsorted(before, wanted, side="right") - 1
         return np.array([first for first, _ in ranges], np.int64)[number] + wanted - before[number] if len(wanted) else wanted
 
-    def _blocks(self, ranges: Ranges) -> Iterator[tuple[int, int, Floats, Floats]]:
+    def _blocks(self, ranges: Ranges) -> Iterator[tuple[int, int, Floats]]:
+        """First and last view of parts of the ranges, and their embeddings."""
         for start, stop in ranges:
             if self._matrix is not None:
-                yield start, stop, self._matrix[start:stop], self._norms[start:stop]
+                yield start, stop, self._matrix[start:stop]
                 continue
-            for first in range(start, stop, CHUNK):
-                last = min(first + CHUNK, stop)
-                block = decoded(self._embeddings.span(first, last))
-                yield first, last, block, np.einsum("vd,vd->v", block, block)
+            for first in range(start, stop, CACHED):
+                last = min(first + CACHED, stop)
+                yield first, last, decoded(self._embeddings.span(first, last))
+
+    def _looked_at(self, total: int) -> float:
+        """How many codes a search looks at, of a filter that lets `total` views through."""
+        assert self._index is not None
+        views = len(self._embeddings)
+        return min(views, views * self._probed(total) / _inverted_file(self._index).nlist)
+
+    def _probed(self, total: int) -> int:
+        """Lists looked into: more for a filter, to find as many in."""
+        return int(np.ceil(self._search["nprobe"] * len(self._embeddings) / max(1, total)))
 
     def _candidates(
         self, query: Floats, count: int, ranges: Ranges | None, total: int, removed: "Removed | None"
@@ -183,10 +192,8 @@ class Nearest:
         if ranges is not None or removed is not None:
             selector = faiss.IDSelectorBitmap(_bitmap(len(self._embeddings), ranges, removed))  # type: ignore[call-arg,arg-type]
         wanted = min(total, max(CANDIDATES, count * self._search["k_factor"]))
-        # A filter, and a long answer, need more lists to find as many in.
-        share = total / len(self._embeddings)
-        nprobe = max(self._search["nprobe"], -(-4 * wanted * inverted.nlist // len(self._embeddings)))
-        nprobe = min(inverted.nlist, int(np.ceil(nprobe / share)))
+        # A long answer needs more lists too.
+        nprobe = min(inverted.nlist, max(self._probed(total), -(-4 * wanted * inverted.nlist // total)))
         while True:
             parameters: Any = faiss.SearchParametersIVF(nprobe=nprobe, sel=selector)  # type: ignore[call-arg]
             if isinstance(self._index, faiss.IndexPreTransform):
@@ -230,6 +237,16 @@ def decoded(rows: Any) -> Floats:
         return rows.astype(np.float32)
     codec = faiss.ScalarQuantizer(rows.shape[1], faiss.ScalarQuantizer.QT_fp16)
     return codec.decode(rows.view(np.uint8).reshape(len(rows), -1))
+
+
+def _squares(query: Floats, rows: Floats) -> Floats:
+    """Squared distances (n,) of rows (n, D), in float32."""
+    found = np.empty(len(rows), np.float32)
+    if len(rows):
+        query, rows = np.ascontiguousarray(query, np.float32), np.ascontiguousarray(rows)
+        arrays = (faiss.swig_ptr(one) for one in (found, query, rows))
+        faiss.fvec_L2sqr_ny(*arrays, rows.shape[1], len(rows))  # type: ignore[attr-defined]
+    return found
 
 
 def _bitmap(total: int, ranges: Ranges | None, removed: Removed | None) -> npt.NDArray[np.uint8]:

@@ -228,7 +228,8 @@ class LiveGallery:
         while not self._closed.wait(POLL):
             try:
                 steps = (self._reload_when_due, self._catch_up, self._fold_when_due)
-                self._note([self._why_not(step) for step in steps])
+                found = self._engine.damage  # a large snapshot is checked while it is served
+                self._note([*(self._why_not(step) for step in steps), str(found or "")])
                 if self._engine is not seen:  # swapped since the last look; by now the requests to the old one are answered
                     seen = self._engine
                     _return_memory()

@@ -12,9 +12,14 @@ from evaluation.__main__ import main
 from evaluation.leave_one_out import LeaveOneOut, leave_one_out
 from evaluation.metrics import average_precision, bootstrap_interval
 from evaluation.ranking import EvaluationError
+from evaluation.subject import of_gallery
+from indexer.build import build
+from indexer.online import change_gallery
 from nets.encoder import Encoder
+from search.engine import SearchEngine
 from sketches.doodles import write_doodles
 from sketches.protocol import PROTOCOLS
+from sketches.sketch_set import SketchSet
 
 
 def measure(embeddings: np.ndarray, labels: np.ndarray, seed: int = 0) -> LeaveOneOut:
@@ -144,6 +149,19 @@ def test_the_command_measures_anyones_vectors(tmp_path: Path, capsys: pytest.Cap
     assert main(["map", "--embeddings", str(tmp_path / "v.npz")]) == 0
     result = last_json(capsys)
     assert result["map"] == pytest.approx(by_scikit_learn(embeddings, names), abs=1e-9) and "accuracy" not in result
+
+
+def test_a_gallery_is_measured_as_it_is_served(doodles: SketchSet, encoder: Encoder, tmp_path: Path) -> None:
+    """With what was added since its snapshot, without what was removed, by the embeddings that are searched."""
+    build(tmp_path, doodles.select(np.arange(8, 24)), encoder, {})
+    change_gallery(tmp_path, added=[doodles.sketch(0), doodles.sketch(1)], removed=[int(doodles.ids[10])])
+    subject = of_gallery(tmp_path)
+    rows = [0, 1, 8, 9, *range(11, 24)]
+    assert set(subject.ids.tolist()) == set(doodles.ids[rows].tolist()) and subject.source["changes"] == 1
+    engine = SearchEngine.open(tmp_path)
+    for key, label, embedding in zip(subject.ids.tolist(), subject.labels.tolist(), subject.embeddings, strict=True):
+        np.testing.assert_array_equal(embedding, engine.embedding(key))
+        assert subject.classes[label] == engine.sketch(key).label
 
 
 def test_the_command_draws_neighbours(gallery: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -56,7 +56,7 @@ def test_equals_brute_force(snapshot: Snapshot, seed: int, count: int, classes: 
     allowed = np.concatenate([np.arange(*one) for one in among]) if among else np.arange(COUNT)
     allowed = np.setdiff1d(allowed, out)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(indexes, "SCANNED", int(rng.choice([0, 400, COUNT])))
+        patched.setattr(indexes, "AS_FAST", float(rng.choice([0, 60, np.inf])))
         squares, views = Nearest.of(snapshot)(query, count, among, Removed(out, COUNT) if gone else None)
     expected, distances = exact_neighbours(query, vectors(), COUNT, allowed)
     assert len(views) >= min(count, len(allowed)) and len(np.unique(views)) == len(views)

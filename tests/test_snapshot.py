@@ -1,7 +1,8 @@
 """Snapshots beside a dictionary: whatever items come in, in whatever order, come out again; and what was changed is refused."""
 
 import hashlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,14 @@ from indexer import spool
 from indexer.build import write_snapshot, writing
 from indexer.entry import Entry
 from indexer.errors import SnapshotError
+from indexer.index import Nearest
+from indexer.pointer import history, publish
 from indexer.record import decode_item, encode_item, encode_view
+from indexer.rollback import rollback
 from indexer.snapshot import Snapshot, open_snapshot
 from indexer.view import View
 from nets.encoder import Encoder
+from search.live import LiveGallery
 from sketches.item import Item, Picture
 from sketches.sketch import as_strokes
 
@@ -160,6 +165,40 @@ def test_damage_found_in_the_background_stops_the_answers(large: Path, monkeypat
             opened.item(0)
     finally:
         path.write_bytes(original)
+
+
+def test_a_server_says_what_is_damaged_and_goes_back(encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawing = as_strokes([[[0, 5], [0, 9]]])
+    for count in (400, 500):
+        made = [Item(n, "x", drawing) for n in range(count)]
+        entries = [Entry(item.id, True, item.label, encode_item(item), embedding(item.id)) for item in made]
+        with writing(tmp_path):
+            publish(tmp_path, write_snapshot(tmp_path, entries, encoder, source={}, last_change=0).name)
+    newest, before = history(tmp_path)
+    path = tmp_path / "snapshots" / newest / "embeddings.npy"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    monkeypatch.setattr(snapshots, "AT_OPENING", 0)
+    monkeypatch.setattr(Nearest, "of", classmethod(lambda cls, snapshot: object.__new__(cls)))  # as if it read nothing yet
+    live = LiveGallery(tmp_path)
+    try:
+        eventually(lambda: live.status.stale)
+        assert "embeddings.npy is missing or was changed" in live.status.why and "rollback" in live.status.why
+        with pytest.raises(SnapshotError):
+            live.engine.embedding(7)
+        rollback(tmp_path)
+        eventually(lambda: live.status.snapshot == before and not live.status.stale)
+        assert len(live.engine) == 400 and live.engine.embedding(7).any()
+    finally:
+        live.close()
+
+
+def eventually(so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_an_empty_snapshot_answers_with_nothing(encoder: Encoder, tmp_path: Path) -> None:
