@@ -288,6 +288,27 @@ def test_searches_go_on_while_drawings_come_and_go(live: LiveGallery, doodles: S
     assert not wrong and len(live.engine) == 55
 
 
+def test_who_adds_many_keeps_nobody_waiting(live: LiveGallery, doodles: SketchSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes long is to embed them, and that is over before the database is asked for."""
+    embedding, go_on, real = threading.Event(), threading.Event(), Encoder.embed
+
+    def slow(encoder: Encoder, rasters: np.ndarray) -> np.ndarray:
+        if threading.current_thread() is many:
+            embedding.set()
+            go_on.wait(60)
+        return real(encoder, rasters)
+
+    many = threading.Thread(target=change_gallery, args=(live.gallery, [doodles.sketch(row) for row in range(100, 300)]))
+    monkeypatch.setattr(Encoder, "embed", slow)
+    many.start()
+    assert embedding.wait(60)
+    live.remove(live.add("cat", doodles.strokes(50)).id)
+    assert len(live.engine) == 40
+    go_on.set()
+    many.join()
+    eventually(lambda: len(live.engine) == 240)
+
+
 def test_many_changes_are_folded_in_by_themselves(small: Path, doodles: SketchSet) -> None:
     live = LiveGallery(small, fold_at=3)
     before = live.engine.snapshot.name
