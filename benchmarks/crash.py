@@ -25,12 +25,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from indexer.backup import backup
 from indexer.build import build
+from indexer.fold import fold
 from indexer.housekeeping import collect
 from indexer.online import change_gallery
 from indexer.pointer import SNAPSHOTS, history
 from indexer.rebuild import Gate, rebuild
 from indexer.rollback import rollback
+from indexer.snapshot import open_current
 from nets.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine
@@ -39,7 +42,7 @@ from sketches.doodles import DOODLES, doodle
 from sketches.sketch import Sketch
 from sketches.sketch_set import SketchSet
 
-OPERATIONS = ("add", "add", "add", "remove", "remove", "rebuild", "rebuild", "gc", "rollback")
+OPERATIONS = ("add", "add", "add", "remove", "remove", "rebuild", "rebuild", "fold", "gc", "rollback", "backup")
 
 
 def main() -> None:
@@ -105,6 +108,10 @@ def check(gallery: Path, held: set[int], under_way: set[int]) -> set[int]:
     found = {key for key in held | under_way if key in engine}
     assert len(engine) == len(found), "it holds a drawing nobody added"
     assert found ^ held <= under_way, "an acknowledged change is lost"
+    for copy in gallery.parent.glob("backup*"):
+        if not copy.name.endswith(".unfinished"):
+            assert len(SearchEngine.open(copy)), "a backup is not whole"
+        shutil.rmtree(copy)
     return found
 
 
@@ -133,21 +140,25 @@ def serve(pipe: Connection, gallery: Path, checkpoints: list[Path], seed: int) -
 def operate(pipe: Connection, gallery: Path, checkpoints: list[Path], seed: int) -> None:
     """Change the gallery without end, saying what is tried and what is done."""
     random.seed(seed)
+    encoders, names = [Encoder(path) for path in checkpoints], sorted(DOODLES)
     pipe.send("ready")
-    names = sorted(DOODLES)
     while True:
         operation, key = random.choice(OPERATIONS), random.getrandbits(60)
         if operation == "remove":
-            key = random.choice(sorted(SearchEngine.open(gallery).snapshot.ids.tolist()))
+            key = random.choice(sorted(open_current(gallery).ids.tolist()))
         pipe.send(("try", operation, key))
         try:
             if operation == "add":
                 drawing = doodle(random.choice(names), random.randrange(1000))
-                change_gallery(gallery, added=[Sketch(key, drawing.label, drawing.strokes)])
+                change_gallery(gallery, added=[Sketch(key, drawing.label, drawing.strokes)], encoders=encoders)
             elif operation == "remove":
                 change_gallery(gallery, removed=[key])
             elif operation == "rebuild":
-                rebuild(gallery, Encoder(random.choice(checkpoints)), lambda *arrays: Gate(True, "", {}))
+                rebuild(gallery, random.choice(encoders), lambda *arrays: Gate(True, "", {}))
+            elif operation == "fold":
+                fold(gallery)
+            elif operation == "backup":
+                backup(gallery, gallery.parent / f"backup{key}")
             elif operation == "gc":
                 collect(gallery, keep=2)
             else:

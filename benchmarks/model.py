@@ -164,7 +164,7 @@ class Run:
 
     def _add_by_command(self) -> None:
         key, drawn = self.random.getrandbits(64), self._drawn()
-        change_gallery(self.gallery, [self.item(key, drawn)])
+        change_gallery(self.gallery, [self.item(key, drawn)], encoders=self.encoders)
         self.model.change(key, drawn)
         self.live.engine.catch_up()
 
@@ -172,7 +172,7 @@ class Run:
         there = list(self.there)
         gone = self.random.sample(there, min(3, max(0, len(there) - 4)))
         new = {self.random.getrandbits(63): self._drawn() for _ in range(self.random.randrange(1, 6))}
-        change_gallery(self.gallery, [self.item(key, drawn) for key, drawn in new.items()], gone)
+        change_gallery(self.gallery, [self.item(key, drawn) for key, drawn in new.items()], gone, self.encoders)
         for key in gone:
             self.model.change(key, None)
         for key, drawn in new.items():
@@ -203,7 +203,7 @@ class Run:
         if key is not None:
             drawn = self._drawn()
             _refused(lambda: self.live.add("", self.pool[0], key), (DuplicateSketch,))
-            _refused(lambda: change_gallery(self.gallery, [self.item(key, drawn)]), (GalleryError,))
+            _refused(lambda: change_gallery(self.gallery, [self.item(key, drawn)], (), self.encoders), (GalleryError,))
 
     def _view(self) -> None:
         key, drawing = self._key(), self.random.randrange(len(self.pool))

@@ -73,7 +73,13 @@ def main(arguments: list[str] | None = None) -> int:
     verifying = command("verify", _verify, "read a snapshot whole and check it against its manifest and exact search")
     verifying.add_argument("--snapshot", metavar="SNAPSHOT", help="default: the current one")
     cleaning = command("gc", _gc, "remove old snapshots, never the current one nor one in use")
-    cleaning.add_argument("--keep", type=_at_least_one, default=3, metavar="N", help="of the newest (default 3)")
+    cleaning.add_argument(
+        "--keep",
+        type=_at_least_one,
+        default=3,
+        metavar="N",
+        help="published ones that stay, the current one among them (default 3)",
+    )
 
     adding = command("add", _add, "add the drawings of a folder to a gallery, while it is served")
     adding.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of pictures or <class>.ndjson files")

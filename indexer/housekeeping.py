@@ -13,9 +13,10 @@ from indexer.database import check
 from indexer.errors import SnapshotError
 from indexer.exact import agreement
 from indexer.index import Nearest
+from indexer.lease import claimed
 from indexer.overlay import Overlay
 from indexer.pointer import SNAPSHOTS, current_snapshot, pointing, read_pointer, snapshot_folder
-from indexer.snapshot import EMBEDDINGS, Manifest, is_open, open_snapshot, read_manifest
+from indexer.snapshot import EMBEDDINGS, MANIFEST, Manifest, open_snapshot, read_manifest
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,11 @@ def remove_snapshots(gallery: Path, unneeded: Callable[[], list[str]]) -> list[s
     with pointing(gallery):
         for name in unneeded():
             folder = gallery / SNAPSHOTS / name
-            if not is_open(folder):
-                # Out of sight first, so that a kill leaves no half of a snapshot under its name.
-                folder.rename(folder.with_name(UNFINISHED + name))
-                removed.append(name)
+            with claimed(folder / MANIFEST) as alone:
+                if alone:
+                    # Out of sight first, so that a kill leaves no half of a snapshot under its name.
+                    folder.rename(folder.with_name(UNFINISHED + name))
+                    removed.append(name)
     for name in removed:
         shutil.rmtree(gallery / SNAPSHOTS / (UNFINISHED + name))
     left = [readable_manifest(folder) for folder in _folders(gallery)]

@@ -13,8 +13,12 @@ from sketches.item import Item
 from sketches.sketch import Sketch, check_strokes
 
 
-def change_gallery(gallery: Path, added: Sequence[Sketch] = (), removed: Sequence[int] = ()) -> int:
+def change_gallery(
+    gallery: Path, added: Sequence[Sketch] = (), removed: Sequence[int] = (), encoders: Sequence[Encoder] = ()
+) -> int:
     """Add drawings and remove ids, all or nothing, for good once this returns; the number of the change.
+
+    Who makes many changes passes the `encoders` that are loaded already: where the gallery's is among them it is used.
 
     All is embedded first, so nobody else who changes the gallery waits for that. Raises ChangeRefused for an id that is there
     already or a missing one, DamagedSketch for what an item may not have, GalleryError where the gallery cannot be read,
@@ -22,7 +26,8 @@ def change_gallery(gallery: Path, added: Sequence[Sketch] = (), removed: Sequenc
     """
     snapshot = open_current(gallery)
     items = [as_item(sketch) for sketch in added]
-    embedded = embed_items(items, snapshot.encoder) if items else []
+    loaded = {encoder.sha256: encoder for encoder in encoders}
+    embedded = embed_items(items, loaded.get(snapshot.manifest.net) or snapshot.encoder) if items else []
     return Overlay(gallery).change(
         snapshot.manifest.last_change, lambda key: snapshot.row(key) is not None, snapshot.manifest.net, embedded, removed
     )

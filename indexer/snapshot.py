@@ -19,7 +19,6 @@ GALLERY/
         └── checkpoint.safetensors   the net that made them: a query must be embedded by the same
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -40,6 +39,7 @@ from indexer.checked import DIGEST, CheckedArray, CheckedFile, block_digests
 from indexer.durable import sync
 from indexer.entry import Entry
 from indexer.errors import SnapshotError
+from indexer.lease import lease
 from indexer.pointer import current_snapshot
 from indexer.record import decode_item, decode_view, name_of, strokes_of
 from indexer.view import View
@@ -303,16 +303,19 @@ def open_snapshot(folder: Path, whole: bool = False) -> Snapshot:
 
     Raises SnapshotError; nothing unchecked is parsed.
     """
-    lease = _lease(folder)
+    try:
+        held = lease(folder / MANIFEST)
+    except OSError as error:
+        raise SnapshotError(f"{folder / MANIFEST} cannot be read ({error}); build the gallery again") from error
     try:
         manifest = read_manifest(folder)
         snapshot = Snapshot(folder, manifest, checked_files(folder, manifest))
         if whole or sum(file["bytes"] for file in manifest.files.values()) <= AT_OPENING:
             snapshot.verify()
     except BaseException:
-        os.close(lease)
+        os.close(held)
         raise
-    weakref.finalize(snapshot, os.close, lease)
+    weakref.finalize(snapshot, os.close, held)
     return snapshot
 
 
@@ -383,31 +386,6 @@ def seal(folder: Path, manifest: Manifest, snapshots: Path) -> Path:
     place = folder.rename(snapshots / f"{stamp}-{_digest(content)}")
     sync(snapshots)
     return place
-
-
-def is_open(folder: Path) -> bool:
-    """Whether any process has this snapshot open."""
-    try:
-        descriptor = os.open(folder / MANIFEST, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _lease(folder: Path) -> int:
-    """A descriptor whose shared lock says that the snapshot is in use; closed with the process at the latest."""
-    try:
-        descriptor = os.open(folder / MANIFEST, os.O_RDONLY)
-    except OSError as error:
-        raise SnapshotError(f"{folder / MANIFEST} cannot be read ({error}); build the gallery again") from error
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return descriptor
 
 
 def _digest(manifest: bytes) -> str:

@@ -32,7 +32,7 @@ class Runtime:
             self.classes: int = self._session.get_outputs()[1].shape[-1]
             about = self._session.get_modelmeta().custom_metadata_map
             self.mirrored, self.dimensions = about["mirrored"] == "yes", int(about["dimensions"])
-        except (RuntimeError, KeyError, ValueError) as error:
+        except Exception as error:  # the runtime's errors have no base of their own
             raise CheckpointError(f"graph and weights do not belong together; train it again ({error})") from error
 
     def run(self, shown: npt.NDArray[np.uint8]) -> Exits:

@@ -164,7 +164,7 @@ class SearchEngine:
         with _timed(stages, "raster"):
             raster = self.encoder.raster(strokes)
         with _timed(stages, "embed"):
-            embeddings, logits = self.encoder.exits(raster[None])
+            embeddings, logits = self.encoder.exits(raster[None], mirrored=False)
         results = self._search(embeddings[0], _Question(k, offset, max_distance, classes), frozenset(), stages)
         return replace(results, guesses=self._guesses(logits[0]), seen=strokes if isinstance(query, bytes) else None)
 

@@ -58,7 +58,7 @@ def _distances(engine: SearchEngine, drawings: Sequence[Sequence[Stroke]], targe
     encoder, found = engine.encoder, []
     for start in range(0, len(drawings), BATCH):
         rasters = np.stack([encoder.raster(tuple(strokes)) for strokes in drawings[start : start + BATCH]])
-        found += np.linalg.norm(encoder.embed(rasters) - target, axis=1).tolist()
+        found += np.linalg.norm(encoder.embed(rasters, mirrored=False) - target, axis=1).tolist()
     return found
 
 

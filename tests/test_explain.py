@@ -44,7 +44,7 @@ def test_the_change_is_what_leaving_the_part_out_does(engine: SearchEngine) -> N
     parts = [part.stroke for part in found.parts]
 
     def distance(drawing: list[np.ndarray]) -> float:
-        return float(np.linalg.norm(encoder.embed(encoder.raster(drawing)[None])[0] - target))
+        return float(np.linalg.norm(encoder.embed(encoder.raster(drawing)[None], mirrored=False)[0] - target))
 
     assert found.distance == pytest.approx(distance(list(strokes)), abs=0.02)  # cut or whole: almost the same pixels
     for number, part in enumerate(found.parts):
@@ -81,7 +81,7 @@ def test_of_many_strokes_those_that_follow_each_other_are_left_out_together(engi
     assert len({(part.group, part.change) for part in found.parts}) == MAX_GROUPS
     encoder, target = engine.snapshot.encoder, engine.embedding(key)
     rest = tuple(part.stroke for part in found.parts if part.group != 7)
-    left = float(np.linalg.norm(encoder.embed(encoder.raster(rest)[None])[0] - target))
+    left = float(np.linalg.norm(encoder.embed(encoder.raster(rest)[None], mirrored=False)[0] - target))
     assert found.parts[groups.index(7)].change == pytest.approx(left - found.distance, abs=1e-4)
 
 

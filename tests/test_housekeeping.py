@@ -14,6 +14,7 @@ from indexer.__main__ import main
 from indexer.build import build
 from indexer.errors import GalleryBusy, GalleryError, NotPublished, SnapshotError
 from indexer.housekeeping import collect, entries, verify
+from indexer.lease import claimed
 from indexer.online import change_gallery
 from indexer.overlay import CHANGES, Overlay
 from indexer.pointer import CURRENT, SNAPSHOTS, current_snapshot, history, publish
@@ -176,6 +177,15 @@ def test_the_pointer_is_waited_for_only_so_long(three: Path, monkeypatch: pytest
             with pytest.raises(GalleryBusy, match="try again"):
                 attempt()
     assert history(three) == before and len(names(three)) == 3
+
+
+def test_a_stopped_clean_up_keeps_nobody_waiting_for_ever(three: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexer.lease.WAIT", 0.1)
+    with claimed(current_snapshot(three) / MANIFEST) as alone:
+        assert alone
+        with pytest.raises(GalleryBusy, match="try again"):
+            open_current(three)
+    assert len(open_current(three)) == 12
 
 
 def test_gc_drops_changes_that_all_snapshots_hold(three: Path, doodles: SketchSet) -> None:

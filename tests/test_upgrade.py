@@ -6,6 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from neighbours import nearest
 
 from indexer.__main__ import main
 from indexer.errors import GalleryError
@@ -79,7 +80,7 @@ def test_an_older_gallery_is_refused_with_the_command_and_taken_over_by_it(
     assert engine.item(5).label == "five" and 4 not in engine and int(doodles.ids[1]) not in engine and 3 not in engine
     assert engine.item(int(doodles.ids[0])).label == "ab"
     for row, key in ((5, int(doodles.ids[5])), (102, 6)):
-        hit = engine.similar(doodles.strokes(row), 1).hits[0]
+        hit = nearest(engine, doodles.strokes(row))
         assert hit.id == key and hit.distance < 2e-3
         assert as_drawing(engine.item(key).strokes) == as_drawing(doodles.strokes(row))
     assert main(["upgrade", "--gallery", str(older)]) == 0
