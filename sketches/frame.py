@@ -97,16 +97,13 @@ def without_frame(ink: Mask) -> tuple[Mask, bool]:
 
 
 def _printed(blob: npt.NDArray[np.bool_]) -> bool:
-    """Whether a connected spot, cut to its size, is nothing but a straight rectangle of lines."""
+    """Whether a connected spot, cut to its size, is nothing but a straight rectangle of lines; its corners may be round."""
     height, width = blob.shape
-    for turned, length, depth in (
-        (blob, width, height),
-        (blob[::-1], width, height),
-        (blob.T, height, width),
-        (blob.T[::-1], height, width),
-    ):
-        first = np.where(turned.any(axis=0), turned.argmax(axis=0), depth)
-        if (first <= max(1.0, STRAIGHT * depth)).mean() < 0.97 or length < 16:
+    for turned, depth in ((blob, height), (blob[::-1], height), (blob.T, width), (blob.T[::-1], width)):
+        length = turned.shape[1]
+        side = turned[:, length // 10 : length - length // 10]
+        first = np.where(side.any(axis=0), side.argmax(axis=0), depth)
+        if (first <= max(1.0, STRAIGHT * depth)).mean() < 0.98:
             return False
     rim = np.zeros_like(blob)
     thick = max(3, round(0.05 * min(blob.shape)))

@@ -17,6 +17,9 @@ from sketches.sketch import Strokes
 
 WORKING_SIDE = 256  # the drawing's longest side while it is thinned
 SOLID = 0.15  # of the longest side: ink that is wider is an area, not a line
+MEETING = 1.45  # so many times wider than a line is no place where lines meet
+WIDE_PART = 0.6  # of a spot
+LONG = 6.0  # so many times longer than wide is a line, however wide
 SOLID_PART = 0.02  # of the ink: less makes no area
 
 
@@ -52,13 +55,32 @@ def _scaled(ink: Mask, scale: float) -> Mask:
 def _areas(ink: Mask, scale: float) -> Mask:
     """The part of the ink that is solid, its corners with it; nothing where that is little of it.
 
-    A line of a small bitmap is wide for its size: two of its pixels are allowed for.
+    Solid is what is much wider than the lines around it (where thick lines meet, the ink is somewhat wider), and a spot that is
+    wide and not much longer than wide. A line of a small bitmap is wide for its size: two of its pixels are allowed for.
     """
-    wide = SOLID * WORKING_SIDE + 2 * max(0.0, scale - 1)
-    core = opened(ink, wide)
+    least = SOLID * WORKING_SIDE + 2 * max(0.0, scale - 1)
+    reach = cv2.distanceTransform(np.pad(ink, 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    if 2 * reach.max() < least:
+        return np.zeros_like(ink)
+    middle = skeletonize(ink > 0)
+    widths = 2 * reach[middle]
+    lines = widths[widths < least]
+    core = np.zeros_like(ink)
+    if len(lines) >= 0.2 * len(widths):
+        core = opened(ink, max(least, MEETING * float(np.median(lines))))
+    count, spots, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
+    for spot in range(1, count):
+        inside = spots == spot
+        area = int(stats[spot, cv2.CC_STAT_AREA])
+        if area < least**2 / 2 or not (middle & inside).any():
+            continue
+        width = 2 * float(np.percentile(reach[middle & inside], 75))
+        wide = opened(np.where(inside, ink, 0).astype(np.uint8), least)
+        if area < LONG * width**2 and np.count_nonzero(wide) > WIDE_PART * area:
+            core |= wide
     if np.count_nonzero(core) <= SOLID_PART * np.count_nonzero(ink):
         return np.zeros_like(ink)
-    for _ in range(int(wide / 3)):  # what opening took of the corners, and the beginnings of lines that lead away
+    for _ in range(int(least / 3)):  # what opening took of the corners, and the beginnings of lines that lead away
         core = np.asarray(cv2.dilate(core, np.ones((3, 3), np.uint8)), np.uint8) & ink
     return core
 
