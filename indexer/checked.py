@@ -104,7 +104,8 @@ class CheckedArray:
         """Raises SnapshotError."""
         self.file = file
         file.check_spans(np.array([0]), np.array([min(BLOCK, file.size)]))
-        self._mapped = np.load(file.path, mmap_mode="r", allow_pickle=False)
+        # A plain array on the mapped file: numpy's own class for these takes microseconds for every slice.
+        self._mapped = np.load(file.path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
         self._row = int(self._mapped.strides[0])
         self._start = file.size - self._mapped.nbytes
         self.shape: tuple[int, ...] = self._mapped.shape

@@ -141,6 +141,7 @@ class Nearest:
             views = self._scan(query, count, every, removed)
         else:
             views = self._candidates(query, count, every if among is not None else None, total, removed)
+            views = views[_near(_squares(query, decoded(self._embeddings.rows(views))), count)]
         squares = self._measure(query, views)
         order = np.lexsort((views, squares))
         return squares[order], views[order]
@@ -154,10 +155,7 @@ class Nearest:
                 some[removed.within(first, last)] = np.inf
             squares.append(some)
         every = np.concatenate(squares) if squares else np.empty(0, np.float32)
-        wanted = np.flatnonzero(np.isfinite(every))
-        if len(wanted) > count:
-            edge = np.partition(every, count - 1)[count - 1]
-            wanted = np.flatnonzero(every <= edge * (1 + _ROUNDING))
+        wanted = _near(every, count)
         sizes = [last - first for first, last in ranges]
         before = np.cumsum([0, *sizes])[:-1]
         number = np.searchsorted(before, wanted, side="right") - 1
@@ -237,6 +235,15 @@ def decoded(rows: Any) -> Floats:
         return rows.astype(np.float32)
     codec = faiss.ScalarQuantizer(rows.shape[1], faiss.ScalarQuantizer.QT_fp16)
     return codec.decode(rows.view(np.uint8).reshape(len(rows), -1))
+
+
+def _near(squares: Floats, count: int) -> npt.NDArray[np.int64]:
+    """Places of those that can be among the `count` smallest, however float32 rounded them; none that is infinite."""
+    finite = np.flatnonzero(np.isfinite(squares))
+    if len(finite) <= count:
+        return finite
+    edge = np.partition(squares, count - 1)[count - 1]
+    return np.flatnonzero(squares <= edge * (1 + _ROUNDING))
 
 
 def _squares(query: Floats, rows: Floats) -> Floats:
