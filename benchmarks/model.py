@@ -141,7 +141,7 @@ class Run:
         for item, drawing in self.model.views.values():
             if item in expected:
                 expected[item] = min(expected[item], distances[drawing])
-        hits = engine.similar(self.pool[query], k).hits
+        hits = engine.similar_to_embedding(self.vectors[net][query], k).hits
         nearest = np.sort(np.array(list(expected.values())))[:k]
         assert len({hit.id for hit in hits}) == len(hits) == len(nearest)
         np.testing.assert_allclose([hit.distance for hit in hits], nearest, atol=5e-3)

@@ -15,7 +15,7 @@ from indexer.exact import agreement
 from indexer.index import Nearest
 from indexer.lease import claimed
 from indexer.overlay import Overlay
-from indexer.pointer import SNAPSHOTS, current_snapshot, pointing, read_pointer, snapshot_folder
+from indexer.pointer import SNAPSHOTS, Pointer, current_snapshot, point, pointing, read_pointer, snapshot_folder
 from indexer.snapshot import EMBEDDINGS, MANIFEST, Manifest, open_snapshot, read_manifest
 
 
@@ -109,6 +109,12 @@ def remove_snapshots(gallery: Path, unneeded: Callable[[], list[str]]) -> list[s
                     # Out of sight first, so that a kill leaves no half of a snapshot under its name.
                     folder.rename(folder.with_name(UNFINISHED + name))
                     removed.append(name)
+        if removed:
+            before = read_pointer(gallery)
+            published, taken_back = (
+                tuple(n for n in names if n not in removed) for names in (before.published, before.taken_back)
+            )
+            point(gallery, Pointer(published, taken_back))
     for name in removed:
         shutil.rmtree(gallery / SNAPSHOTS / (UNFINISHED + name))
     left = [readable_manifest(folder) for folder in _folders(gallery)]

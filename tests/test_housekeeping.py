@@ -139,7 +139,7 @@ def test_gc_keeps_what_one_can_go_back_to(three: Path, another: Encoder) -> None
     assert collect(three, keep=3) == refused[:1], "three published ones, and the two newest of the others"
     assert rollback(three) == second
     assert sorted(collect(three, keep=1)) == sorted([first, *refused[1:], third])
-    assert names(three) == {second}
+    assert names(three) == {second} and history(three) == (second,)
 
 
 def test_gc_leaves_what_is_in_use(three: Path) -> None:
