@@ -16,7 +16,7 @@ serve: .venv/installed
 	$(BIN)/python server.py --gallery $(GALLERY) --host $(HOST) --port $(PORT)
 
 test: .venv/installed-dev check
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -62,7 +62,7 @@ def parse_index(text: str) -> IndexSpec:
         if min(spec.nprobe, spec.k_factor) < 1:
             raise ValueError("nprobe and k_factor are 1 or more")
     except (ValueError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0][-200:]
+        reason = str(error).splitlines()[0].rsplit(": ", 1)[-1]  # FAISS says before it where in its source
         raise GalleryError(
             f"no index is called {text!r} ({reason}); `Flat`, or one of FAISS's with an inverted file, "
             "such as IVF1024,RaBitQfs:nprobe=16,k_factor=8"

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 
 from search.engine import SearchEngine
 
@@ -77,6 +75,8 @@ def _landmarks(centroids: npt.NDArray[np.float32], seed: int) -> Places:
         flat = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     else:
         perplexity = min(20.0, (count - 1) / 3)
+        from sklearn.manifold import TSNE  # only where a map is made: it doubles the time to start a server
+
         flat = TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(centroids).astype(np.float64)
     low, high = flat.min(axis=0), flat.max(axis=0)
     return MARGIN + (1 - 2 * MARGIN) * (flat - low) / np.maximum(high - low, 1e-9)
@@ -86,6 +86,8 @@ def _directions(residuals: npt.NDArray[np.float32], landmarks: Places, seed: int
     """Two directions (2, D), as long as makes a class SPREAD wide."""
     if len(residuals) < 3 or not residuals.any():
         return np.zeros((2, residuals.shape[1]), np.float32)
+    from sklearn.decomposition import PCA
+
     main = PCA(2, svd_solver="randomized", random_state=seed).fit(residuals)
     apart = np.linalg.norm(landmarks[:, None] - landmarks[None], axis=2)
     np.fill_diagonal(apart, np.inf)

@@ -27,6 +27,7 @@ TABLE = {
     ("POST", "/api/map/place"): (401, 200, 200),
     ("GET", "/api/sketches/KEY"): (401, 200, 200),
     ("GET", "/api/sketches/KEY.svg"): (401, 200, 200),
+    ("GET", "/api/sketches/KEY/picture"): (401, 200, 200),
     ("GET", "/api/sketches/KEY/similar"): (401, 200, 200),
     ("POST", "/api/search"): (401, 200, 200),
     ("POST", "/api/search/batch"): (401, 200, 200),

@@ -111,7 +111,7 @@ def test_the_reports_recipe_trains_the_reports_nets(net: str, data: Path, tmp_pa
 
 
 def test_killed_and_called_again_it_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
-    options = ("--epochs", "5", "--batch-size", "32", "--seed", "7")
+    options = ("--epochs", "3", "--batch-size", "32", "--seed", "7")
     whole, killed = tmp_path / "a" / "net.safetensors", tmp_path / "b" / "net.safetensors"
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     run = [sys.executable, "-m", "nets"]

@@ -5,6 +5,7 @@ import hashlib
 from flask import Response, jsonify, request
 from spectree import Response as Answers
 
+from sketches.item import Item
 from sketches.sketch import Sketch, as_drawing
 from sketches.svg import write_svg
 from web.application import Application, id_of
@@ -51,9 +52,20 @@ def add_browse_routes(trazo: Application) -> None:
     @api.validate(resp=Answers("HTTP_200", HTTP_404=Problem))
     def thumbnail(key: str) -> Response:
         """A sketch of the gallery as an SVG."""
-        svg = write_svg(live.engine.sketch(id_of(key)).strokes)
-        answer = Response(svg, mimetype="image/svg+xml")
-        return _validated(answer, hashlib.sha256(svg.encode()).hexdigest()[:24])
+        return _strokes_as_svg(live.engine.sketch(id_of(key)))
+
+    @app.get("/api/sketches/<key>/picture")
+    @api.validate(resp=Answers("HTTP_200", HTTP_404=Problem))
+    def picture(key: str) -> Response:
+        """What a sketch looked like in its file, small; its strokes as an SVG where it came as strokes."""
+        item = live.engine.item(id_of(key))
+        kept = item.picture
+        if kept is None:
+            return _strokes_as_svg(item)
+        answer = Response(kept.data, mimetype=kept.media_type)
+        # Made safe when it was read; and should it be opened by itself, nothing in it may run or load.
+        answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+        return _validated(answer, hashlib.sha256(kept.data).hexdigest()[:24])
 
     @app.get("/api/classes")
     @api.validate(resp=Answers(HTTP_200=ClassesAnswer))
@@ -75,8 +87,16 @@ def add_browse_routes(trazo: Application) -> None:
         return jsonify(answer.model_dump())
 
 
+def _strokes_as_svg(sketch: Sketch) -> Response:
+    svg = write_svg(sketch.strokes)
+    return _validated(Response(svg, mimetype="image/svg+xml"), hashlib.sha256(svg.encode()).hexdigest()[:24])
+
+
 def sketch_answer(sketch: Sketch) -> Response:
-    return jsonify(SketchAnswer(id=str(sketch.id), label=sketch.label, strokes=as_drawing(sketch.strokes)).model_dump())
+    answer = SketchAnswer(id=str(sketch.id), label=sketch.label, strokes=as_drawing(sketch.strokes))
+    if isinstance(sketch, Item):
+        answer.name, answer.tags, answer.link = sketch.name, list(sketch.tags), sketch.link
+    return jsonify(answer.model_dump())
 
 
 def _validated(answer: Response, etag: str) -> Response:

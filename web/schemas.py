@@ -152,6 +152,7 @@ class HitAnswer(BaseModel):
 
     id: str
     label: str
+    name: str = ""
     distance: float
     rank: int
 
@@ -248,10 +249,13 @@ class PlaceAnswer(BaseModel):
 
 
 class SketchAnswer(BaseModel):
-    """One sketch of the gallery."""
+    """One sketch of the gallery; name, tags and link where it has them."""
 
     id: str
     label: str
+    name: str = ""
+    tags: list[str] = []
+    link: str = ""
     strokes: list[list[list[float]]]
 
 

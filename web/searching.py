@@ -135,7 +135,10 @@ def _answer(results: Results, stages: dict[str, float] | None = None, reading: R
     return SearchAnswer(
         snapshot=results.snapshot,
         took_ms=round(sum(stages.values()), 3),
-        hits=[HitAnswer(id=str(hit.id), label=hit.label, distance=hit.distance, rank=hit.rank) for hit in results.hits],
+        hits=[
+            HitAnswer(id=str(hit.id), label=hit.label, name=hit.name, distance=hit.distance, rank=hit.rank)
+            for hit in results.hits
+        ],
         guesses=[GuessAnswer(label=guess.label, probability=guess.probability) for guess in results.guesses],
         seen=as_drawing(reading.strokes) if reading else None,
         notes=list(reading.notes) if reading else [],

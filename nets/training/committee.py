@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 Logits = npt.NDArray[np.float32]  # (N, classes)
 
-PULL = 0.1  # towards the mean: times the squared distance from it (nets/LOG.md)
+PULL = 1.0  # towards the mean: times the squared distance from it (nets/LOG.md)
 STEPS = 30  # of L-BFGS, which has settled by then
 
 
@@ -34,7 +34,7 @@ def fitted_layer(members: Sequence[Logits], labels: npt.NDArray[np.int64]) -> "L
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        value = F.cross_entropy(together @ weight.T + bias, targets) + PULL * ((weight - start) ** 2).sum()
+        value = F.cross_entropy(together @ weight.T + bias, targets) + PULL * (((weight - start) ** 2).sum() + (bias**2).sum())
         value.backward()
         return value
 

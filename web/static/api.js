@@ -42,7 +42,7 @@ export const getMap = () => ask("api/map");
 export const placeOnMap = (strokes) => ask("api/map/place", json({ strokes }));
 export const getSketch = (id) => ask(`api/sketches/${id}`);
 export const getClasses = () => ask("api/classes");
-export const thumbnail = (id) => `api/sketches/${id}.svg`;
+export const thumbnail = (id) => `api/sketches/${id}/picture`;
 
 function json(body) {
   return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };

@@ -171,6 +171,16 @@ const act = {
   from: ({ id }) => searchFrom(id, { leave: true }),
   like: (hit) => pick(hit, "like"),
   unlike: (hit) => pick(hit, "unlike"),
+  /** The TeX command of a symbol, else the name. */
+  async copy({ id, name }) {
+    try {
+      const { tags } = await getSketch(id);
+      const command = tags.find((tag) => tag.startsWith("\\"));
+      await copy(command ? `command ${command}` : `name ${name}`, command ?? name);
+    } catch (error) {
+      say(error.message, true);
+    }
+  },
   async why({ id, label }) {
     if (!canvas.strokes.length) {
       say("Draw something first: then it can be told what a match rests on.", true);

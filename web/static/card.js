@@ -6,7 +6,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const DRAWN_IN = 900; // milliseconds
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** `act` has what its buttons do: from(hit), like(hit), unlike(hit), why(hit); `kinds` may name "like" or "unlike" where it is an example, and "far". */
+/** `act` has what its buttons do: from(hit), like(hit), unlike(hit), copy(hit), why(hit); `kinds` may name "like" or "unlike" where it is an example, and "far". */
 export function card(hit, act, kinds) {
   const item = element("li", { className: kinds.filter(Boolean).join(" ") });
   const chosen = kinds.find((kind) => kind.endsWith("like"));
@@ -14,17 +14,19 @@ export function card(hit, act, kinds) {
   const open = element("button", { type: "button", className: "open", title: "Search from this sketch" });
   const image = element("img", { src: thumbnail(hit.id), alt: "", loading: "lazy" });
   const line = element("span");
+  const called = hit.name || hit.label || "without a name";
   const far = hit.distance?.toFixed(3) ?? "";
-  line.append(element("b", { textContent: hit.label }), element("i", { textContent: far }));
-  open.setAttribute("aria-label", `${hit.label}${far && `, distance ${far}`}. Search from this sketch`);
+  line.append(element("b", { textContent: called, title: called }), element("i", { textContent: far }));
+  open.setAttribute("aria-label", `${called}${far && `, distance ${far}`}. Search from this sketch`);
   open.append(image, line);
   open.addEventListener("click", () => act.from(hit));
   for (const event of ["pointerenter", "focus"]) open.addEventListener(event, () => draw(hit.id, image));
   const doing = element("div", { className: "doing" });
   doing.append(
-    small("+", `More like this ${hit.label}`, () => act.like(hit), chosen === "like"),
-    small("−", `Less like this ${hit.label}`, () => act.unlike(hit), chosen === "unlike"),
-    small("?", `What the match with this ${hit.label} rests on`, () => act.why(hit)),
+    small("+", `More like this ${called}`, () => act.like(hit), chosen === "like"),
+    small("−", `Less like this ${called}`, () => act.unlike(hit), chosen === "unlike"),
+    ...(hit.name ? [small("⧉", `Copy the name, or the command, of ${hit.name}`, () => act.copy(hit))] : []),
+    small("?", `What the match with this ${called} rests on`, () => act.why(hit)),
   );
   item.append(open, doing);
   return item;
