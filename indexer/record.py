@@ -63,6 +63,12 @@ def name_of(record: bytes) -> str:
     return str(_head(record)[0].get("name", ""))
 
 
+def words_of(record: bytes) -> tuple[str, tuple[str, ...]]:
+    """Name and tags of an item."""
+    head = _head(record)[0]
+    return head.get("name", ""), tuple(head.get("tags", ()))
+
+
 def _encode(strokes: Strokes, head: dict[str, Any]) -> bytes:
     points = np.concatenate(strokes) if strokes else np.empty((0, 2), np.float32)  # (P, 2)
     kind = next(kind for kind in _TYPES if _fits(points, kind))

@@ -92,17 +92,24 @@ class Additions:
         return embedding
 
     def nearest(
-        self, query: Floats, k: int, labels: Collection[str] | None = None, without: Iterable[int] = ()
+        self,
+        query: Floats,
+        k: int,
+        labels: Collection[str] | None = None,
+        without: Iterable[int] = (),
+        among: npt.NDArray[np.uint64] | None = None,
     ) -> list[tuple[float, int]]:
         """The k items nearest to query (1024,) by their nearest drawing: squared distance and id, nearest first.
 
-        Only of `labels`, where given, and none of `without`.
+        Only of `labels` and only items with the ids `among`, where given, and none of `without`.
         """
         table, used = self._table, query[: self.dimensions]
         beyond = float(np.square(query[self.dimensions :]).sum())
         wanted = table.there[: table.count].copy()
         if labels is not None:
             wanted &= np.isin(table.labels[: table.count], [self._numbers[name] for name in labels if name in self._numbers])
+        if among is not None:
+            wanted &= np.isin(table.keys[: table.count], among)
         for key in without:
             wanted &= table.keys[: table.count] != key
         rows = np.flatnonzero(wanted)

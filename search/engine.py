@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,13 +15,14 @@ import numpy.typing as npt
 from scipy.special import softmax
 
 from indexer.errors import SnapshotError
-from indexer.index import Nearest, Removed
+from indexer.index import Nearest, Ranges, Removed
 from indexer.overlay import Overlay
 from indexer.rows import Mark
 from indexer.snapshot import Snapshot, open_current
 from nets.embedding import EMBEDDING_DIM
 from search.additions import Additions
 from search.results import Guess, Hit, Results, SearchError, UnknownSketch
+from search.words import Words
 from sketches.item import Item
 from sketches.sketch import Sketch, Strokes, check_strokes
 from sketches.upload import read_upload
@@ -60,6 +61,7 @@ class SearchEngine:
         self.overlay = overlay
         self.encoder = snapshot.encoder
         self._nearest = Nearest.of(snapshot)
+        self._words = Words(snapshot)
         self._class_numbers = {name: number for number, name in enumerate(snapshot.classes)}
         self._changed = self._unchanged()
         self._mark: Mark | None = None
@@ -150,13 +152,16 @@ class SearchEngine:
         k: int = 10,
         classes: Sequence[str] | None = None,
         *,
+        text: str = "",
         offset: int = 0,
         max_distance: float | None = None,
     ) -> Results:
         """The k items nearest to a drawing, given as strokes or as the bytes of a picture or SVG file.
 
         `classes` narrows the gallery to these; `offset` leaves out the nearest ones, to turn the page; nothing is farther than
-        `max_distance`. Raises SketchError for a drawing that is not one, SearchError for the rest.
+        `max_distance`. Items whose name, tags or class match a `text` (see `Words`) come before all others.
+
+        Raises SketchError for a drawing that is not one, SearchError for the rest, GalleryBusy while words are still read.
         """
         stages: dict[str, float] = {}
         with _timed(stages, "decode"):
@@ -165,7 +170,7 @@ class SearchEngine:
             raster = self.encoder.raster(strokes)
         with _timed(stages, "embed"):
             embeddings, logits = self.encoder.exits(raster[None], mirrored=False)
-        results = self._search(embeddings[0], _Question(k, offset, max_distance, classes), frozenset(), stages)
+        results = self._search(embeddings[0], _Question(k, offset, max_distance, classes, text), frozenset(), stages)
         return replace(results, guesses=self._guesses(logits[0]), seen=strokes if isinstance(query, bytes) else None)
 
     def similar_to_id(
@@ -174,11 +179,12 @@ class SearchEngine:
         k: int = 10,
         classes: Sequence[str] | None = None,
         *,
+        text: str = "",
         offset: int = 0,
         max_distance: float | None = None,
     ) -> Results:
         """The k items nearest to one of the gallery, which itself is not among them. Raises UnknownSketch, SearchError."""
-        return self.similar_to_examples([key], [], k, classes, offset=offset, max_distance=max_distance)
+        return self.similar_to_examples([key], [], k, classes, text=text, offset=offset, max_distance=max_distance)
 
     def similar_to_examples(
         self,
@@ -187,6 +193,7 @@ class SearchEngine:
         k: int = 10,
         classes: Sequence[str] | None = None,
         *,
+        text: str = "",
         offset: int = 0,
         max_distance: float | None = None,
     ) -> Results:
@@ -206,7 +213,7 @@ class SearchEngine:
         # As long as an embedding is, so that distances mean what they always do.
         length = np.mean([np.linalg.norm(one) for one in wanted])
         query = query * (length / max(float(np.linalg.norm(query)), 1e-12))
-        question = _Question(k, offset, max_distance, classes)
+        question = _Question(k, offset, max_distance, classes, text)
         return self._search(query.astype(np.float32), question, frozenset((*like, *unlike)), {})
 
     def similar_to_embedding(
@@ -215,13 +222,31 @@ class SearchEngine:
         k: int = 10,
         classes: Sequence[str] | None = None,
         *,
+        text: str = "",
         offset: int = 0,
         max_distance: float | None = None,
     ) -> Results:
         """The k items nearest to an embedding (1024,) float32. Raises SearchError."""
         if embedding.shape != (EMBEDDING_DIM,) or not np.isfinite(embedding).all():
             raise SearchError(f"an embedding is {EMBEDDING_DIM} finite numbers", field="embedding")
-        return self._search(embedding.astype(np.float32), _Question(k, offset, max_distance, classes), frozenset(), {})
+        return self._search(embedding.astype(np.float32), _Question(k, offset, max_distance, classes, text), frozenset(), {})
+
+    def named(self, text: str, k: int = 10, classes: Sequence[str] | None = None, *, offset: int = 0) -> Results:
+        """The items that match a text (see `Words`), the shortest names first; their distance is NaN.
+
+        Raises SearchError, DamagedSketch, GalleryBusy.
+        """
+        stages: dict[str, float] = {}
+        _Question(k, offset, None, classes, text).check()
+        changed = self._changed
+        with _timed(stages, "search"):
+            labels = None if classes is None else self._known_classes(classes, changed)
+            rows, added = self._matches(text, labels, changed)
+            keys = np.array([*self.snapshot.ids[rows].tolist(), *(one.id for one in added)], np.uint64)
+            lengths = [*self._words.lengths()[rows].tolist(), *(len(one.name or one.label) for one in added)]
+            chosen = keys[np.lexsort((keys, lengths))][offset : offset + k].tolist()
+            hits = self._hits([(float("nan"), key) for key in chosen], offset, changed.additions)
+        return Results(self.snapshot.name, hits, stages)
 
     def embed(self, strokes: Strokes) -> Embedding:
         """The embedding (1024,) of a drawing. Raises SketchError."""
@@ -292,29 +317,62 @@ class SearchEngine:
         with _timed(stages, "search"):
             labels = None if question.classes is None else self._known_classes(question.classes, changed)
             wanted = question.offset + question.k + len(excluded)  # more than asked for: the query may be among them
-            found = self._nearest_items(query, wanted, labels, changed)
-            for square, key in changed.additions.nearest(query, wanted, labels, excluded):
+            among = None
+            if labels is not None:
+                starts = self.snapshot.view_starts.tolist()
+                among = [(starts[number], starts[number + 1]) for number in self._numbers(labels)]
+            found = self._nearest_items(query, wanted, among, changed)
+            nearest = changed.additions.nearest(query, wanted, labels, excluded)
+            matching: frozenset[int] = frozenset()
+            if question.text:
+                rows, added = self._matches(question.text, labels, changed)
+                keys = np.array([*self.snapshot.ids[rows].tolist(), *(one.id for one in added)], np.uint64)
+                matching = frozenset(keys.tolist())
+                found |= self._nearest_items(query, wanted, _ranges(rows[self.snapshot.view_items]), changed)
+                nearest += changed.additions.nearest(query, wanted, labels, excluded, keys)
+            for square, key in nearest:
                 found[key] = min(square, found.get(key, np.inf))
-            ranked = sorted((square, key) for key, square in found.items() if key not in excluded)
-            hits: list[Hit] = []
-            for square, key in ranked[question.offset : question.offset + question.k]:
-                distance = max(0.0, square) ** 0.5
-                if question.max_distance is not None and distance > question.max_distance:
-                    break
-                words = self._words(key, changed.additions)
-                if words is not None:
-                    hits.append(Hit(key, words[0], distance, question.offset + len(hits) + 1, words[1]))
-        return Results(self.snapshot.name, tuple(hits), stages)
+            far = np.inf if question.max_distance is None else question.max_distance
+            ranked = sorted(
+                (key not in matching, distance, key)
+                for key, square in found.items()
+                if key not in excluded and (distance := max(0.0, square) ** 0.5) <= far
+            )
+            chosen = ranked[question.offset : question.offset + question.k]
+            hits = self._hits([(distance, key) for _, distance, key in chosen], question.offset, changed.additions)
+        return Results(self.snapshot.name, hits, stages)
 
-    def _nearest_items(
-        self, query: Embedding, wanted: int, labels: frozenset[str] | None, changed: _Changed
-    ) -> dict[int, float]:
-        """Squared distances of at least the `wanted` nearest items of the snapshot, by id: each by its nearest view."""
-        snapshot, count = self.snapshot, wanted
-        among = None
+    def _hits(self, chosen: Iterable[tuple[float, int]], offset: int, additions: Additions) -> tuple[Hit, ...]:
+        """Distances and ids as hits, without items that were removed while they were searched for."""
+        hits: list[Hit] = []
+        for distance, key in chosen:
+            words = self._called(key, additions)
+            if words is not None:
+                hits.append(Hit(key, words[0], distance, offset + len(hits) + 1, words[1]))
+        return tuple(hits)
+
+    def _matches(self, text: str, labels: frozenset[str] | None, changed: _Changed) -> tuple[npt.NDArray[np.bool_], list[Item]]:
+        """Which items of the snapshot (N,) and which added ones match a text; only those that are there, and of `labels`."""
+        items = dict(changed.additions.items)
+        rows, keys = self._words.matches(text, items)
+        rows[list(changed.gone)] = False
         if labels is not None:
-            numbers = sorted(self._class_numbers[name] for name in labels if name in self._class_numbers)
-            among = [(int(snapshot.view_starts[n]), int(snapshot.view_starts[n + 1])) for n in numbers]
+            inside = np.zeros_like(rows)
+            for number in self._numbers(labels):
+                inside[slice(*self.snapshot.class_starts[number : number + 2].tolist())] = True
+            rows &= inside
+        return rows, [items[key] for key in keys if labels is None or items[key].label in labels]
+
+    def _numbers(self, labels: frozenset[str]) -> list[int]:
+        """The snapshot's numbers of classes, those it has, ascending."""
+        return sorted(self._class_numbers[name] for name in labels if name in self._class_numbers)
+
+    def _nearest_items(self, query: Embedding, wanted: int, among: Ranges | None, changed: _Changed) -> dict[int, float]:
+        """Squared distances of at least the `wanted` nearest items of the snapshot, by id: each by its nearest view.
+
+        Only views of the ranges `among`, where given.
+        """
+        snapshot, count = self.snapshot, wanted
         used = query[: snapshot.dimensions]
         beyond = float(np.square(query[snapshot.dimensions :]).sum())
         while True:
@@ -324,7 +382,7 @@ class SearchEngine:
                 return dict(zip(snapshot.ids[items].tolist(), (squares[first] + beyond).tolist(), strict=True))
             count *= 2  # items with many views
 
-    def _words(self, key: int, additions: Additions) -> tuple[str, str] | None:
+    def _called(self, key: int, additions: Additions) -> tuple[str, str] | None:
         """Label and name of an item that was found; None for one that was removed while it was searched for."""
         added = additions.items.get(key)
         if added is not None:
@@ -344,12 +402,13 @@ class SearchEngine:
 
 @dataclass(frozen=True)
 class _Question:
-    """How many, from which place on, how far, and of what."""
+    """How many, from which place on, how far, of what, and called what."""
 
     k: int
     offset: int
     max_distance: float | None
     classes: Sequence[str] | None
+    text: str
 
     def check(self) -> None:
         """Raises SearchError."""
@@ -367,6 +426,12 @@ def _check(snapshot: Snapshot, stop: threading.Event) -> None:
         snapshot.verify(stop)
     except SnapshotError as error:
         log.error("%s", error)
+
+
+def _ranges(wanted: npt.NDArray[np.bool_]) -> Ranges:
+    """First and last place of each run of them."""
+    edges = np.flatnonzero(np.diff(wanted.view(np.int8), prepend=0, append=0))
+    return [(first, last) for first, last in edges.reshape(-1, 2).tolist()]
 
 
 @contextmanager

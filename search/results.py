@@ -25,7 +25,7 @@ class DuplicateSketch(SearchError):
 class Hit:
     """One item found, by its nearest view. distance is L2 between embeddings: smaller is nearer; rank counts from 1.
 
-    `name` is what people call it; it may be empty.
+    `name` is what people call it; it may be empty. Where there was nothing but a text to search by, distance is NaN.
     """
 
     id: int
@@ -45,7 +45,7 @@ class Guess:
 
 @dataclass(frozen=True)
 class Results:
-    """Hits, nearest first, and the name of the one snapshot they are all from.
+    """Hits, best first, and the name of the one snapshot they are all from.
 
     stages   milliseconds spent in each stage: decode, raster, embed, search (those that were needed)
     guesses  the likeliest classes of a query that is a drawing, most likely first

@@ -187,7 +187,7 @@ def test_other_bad_requests(served: Served) -> None:
     check_problem(upload(served, b"x" * (MAX_UPLOAD + 1)), 413, "body")
     check_problem(requests.post(f"{served.url}/api/search", json={"a": "b" * MAX_JSON}, timeout=30), 413, "body")
     check_problem(requests.post(f"{served.url}/api/search", data=b"x", timeout=30), 415, "request")
-    check_problem(requests.post(f"{served.url}/api/search", files={"other": b"x"}, timeout=30), 422, "file")
+    check_problem(requests.post(f"{served.url}/api/search", files={"other": b"x"}, timeout=30), 422, "other")
     nameless = {"Content-Type": "multipart/form-data; boundary=b"}
     as_text = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nhello\r\n--b--\r\n'
     check_problem(requests.post(f"{served.url}/api/search", data=as_text, headers=nameless, timeout=30), 422, "file")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, Wi
 from werkzeug.datastructures import FileStorage
 
 from search.engine import MAX_K, MAX_OFFSET
+from search.words import MAX_TEXT
 from sketches.item import MAX_LABEL
 from sketches.sketch import MAX_POINTS, MAX_STROKES
 
@@ -32,6 +33,11 @@ Classes = Annotated[
     # In a form or a query string, one value comes as a string of its own.
     BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
     Field(min_length=1, max_length=1_000, description="Only sketches of these classes; default: of any."),
+]
+
+Text = Annotated[
+    str,
+    Field(max_length=MAX_TEXT, description="Beginnings of words of name, tags or class: sketches with all of them come first."),
 ]
 
 Label = Annotated[
@@ -64,10 +70,11 @@ class _Asked(_Input):
     offset: Offset = 0
     max_distance: MaxDistance = None
     classes: Classes = None
+    text: Text = ""
 
 
 class SearchQuery(_Drawing, _Asked):
-    """A drawing, as `strokes` or as `points`, or an `embedding` that an answer gave."""
+    """A drawing, as `strokes` or as `points`, or an `embedding` that an answer gave; with a `text`, or a text alone."""
 
     embedding: Annotated[list[Number] | None, Field(min_length=1, max_length=4_096), FailFast()] = None
     return_embedding: WithEmbedding = False
@@ -98,11 +105,11 @@ File = Annotated[FileStorage, BeforeValidator(_as_file), WithJsonSchema({"type":
 
 
 class UploadQuery(_Asked):
-    """A picture or an SVG, as multipart form data."""
+    """A picture or an SVG, as multipart form data; with a `text`, or a text alone."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
-    file: File
+    file: File | None = None
     return_embedding: WithEmbedding = False
 
 
@@ -148,12 +155,12 @@ class NewUpload(_Input):
 
 
 class HitAnswer(BaseModel):
-    """One sketch found; distance is L2 between embeddings, rank counts from 1."""
+    """One sketch found; distance is L2 between embeddings (null: only a text was asked with), rank counts from 1."""
 
     id: str
     label: str
     name: str = ""
-    distance: float
+    distance: float | None
     rank: int
 
 
@@ -165,7 +172,7 @@ class GuessAnswer(BaseModel):
 
 
 class SearchAnswer(BaseModel):
-    """Hits, nearest first, all from one snapshot. The time of each stage is in the header Server-Timing.
+    """Hits, best first, all from one snapshot. The time of each stage is in the header Server-Timing.
 
     `guesses` are there for a drawing, `embedding` where it was asked for. For a file there are `seen` (the strokes that were
     read), `notes` (sentences about what was left out) and `others` (further drawings on the same sheet).

@@ -1,6 +1,8 @@
 """The routes that search, and the one that explains."""
 
+import math
 import time
+from typing import TypedDict
 
 import numpy as np
 from flask import Response, jsonify, request
@@ -29,8 +31,17 @@ from web.schemas import (
     SearchQuery,
     SimilarQuery,
     UploadQuery,
+    _Asked,
     _Drawing,
 )
+
+
+class _Options(TypedDict):
+    """What the engine's questions have in common."""
+
+    text: str
+    offset: int
+    max_distance: float | None
 
 
 def add_search_routes(trazo: Application) -> None:
@@ -39,15 +50,19 @@ def add_search_routes(trazo: Application) -> None:
     @app.post("/api/search")
     @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
     def search(json: SearchQuery, form: UploadQuery) -> Response:
-        """The sketches nearest to a drawing, sent as JSON, or as a picture or SVG file in multipart form data."""
+        """The sketches nearest to a drawing, sent as JSON, or as a picture or SVG file in multipart form data; or to a text."""
         if json:
             return _sent(_search(live.engine, json))
+        if form.file is None:
+            if not form.text:
+                raise InvalidRequest([FieldError(field="file", message="send a `file`: a picture or an SVG; or a `text`")])
+            return _sent(_named(live.engine, form))
         started = time.perf_counter()
         reading = reader.read(form.file.read())
         strokes = reading.strokes
         decode = {"decode": 1000 * (time.perf_counter() - started)}
         engine = live.engine
-        results = engine.similar(strokes, form.k, form.classes, offset=form.offset, max_distance=form.max_distance)
+        results = engine.similar(strokes, form.k, form.classes, **_asked(form))
         answer = _answer(results, decode, reading)
         if form.return_embedding:
             answer.embedding = engine.embed(strokes).tolist()
@@ -72,19 +87,13 @@ def add_search_routes(trazo: Application) -> None:
     def search_examples(json: ExamplesQuery) -> Response:
         """The sketches nearest to several of the gallery at once, and far from others; these themselves are left out."""
         like, unlike = ([id_of(key) for key in keys] for keys in (json.like, json.unlike))
-        found = live.engine.similar_to_examples(
-            like, unlike, json.k, json.classes, offset=json.offset, max_distance=json.max_distance
-        )
-        return _sent(_answer(found))
+        return _sent(_answer(live.engine.similar_to_examples(like, unlike, json.k, json.classes, **_asked(json))))
 
     @app.get("/api/sketches/<key>/similar")
     @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_404=Problem, HTTP_503=Problem))
     def similar(key: str, query: SimilarQuery) -> Response:
         """The sketches nearest to one of the gallery, which itself is left out."""
-        found = live.engine.similar_to_id(
-            id_of(key), query.k, query.classes, offset=query.offset, max_distance=query.max_distance
-        )
-        return _sent(_answer(found))
+        return _sent(_answer(live.engine.similar_to_id(id_of(key), query.k, query.classes, **_asked(query))))
 
     @app.post("/api/explain")
     @api.validate(resp=Answers(HTTP_200=ExplainAnswer, HTTP_404=Problem, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
@@ -112,19 +121,32 @@ def strokes_of(query: _Drawing) -> Strokes:
 
 
 def _search(engine: SearchEngine, query: SearchQuery) -> SearchAnswer:
-    k, classes, offset, far = query.k, query.classes, query.offset, query.max_distance
     if query.embedding is None:
+        if query.text and query.strokes is None and query.points is None:
+            return _named(engine, query)
         strokes = strokes_of(query)
-        answer = _answer(engine.similar(strokes, k, classes, offset=offset, max_distance=far))
+        answer = _answer(engine.similar(strokes, query.k, query.classes, **_asked(query)))
         if query.return_embedding:
             answer.embedding = engine.embed(strokes).tolist()
         return answer
     if query.strokes is not None or query.points is not None:
         raise InvalidRequest([FieldError(field="embedding", message="send a drawing or an embedding, not both")])
     embedding = np.array(query.embedding, np.float32)
-    answer = _answer(engine.similar_to_embedding(embedding, k, classes, offset=offset, max_distance=far))
+    answer = _answer(engine.similar_to_embedding(embedding, query.k, query.classes, **_asked(query)))
     answer.embedding = query.embedding if query.return_embedding else None
     return answer
+
+
+def _named(engine: SearchEngine, query: SearchQuery | UploadQuery) -> SearchAnswer:
+    for name, asked in (("max_distance", query.max_distance is not None), ("return_embedding", query.return_embedding)):
+        if asked:
+            message = "there is nothing to measure in a text: send a drawing too, or leave this out"
+            raise InvalidRequest([FieldError(field=name, message=message)])
+    return _answer(engine.named(query.text, query.k, query.classes, offset=query.offset))
+
+
+def _asked(query: _Asked) -> _Options:
+    return {"text": query.text, "offset": query.offset, "max_distance": query.max_distance}
 
 
 def _answer(results: Results, stages: dict[str, float] | None = None, reading: Reading | None = None) -> SearchAnswer:
@@ -136,7 +158,13 @@ def _answer(results: Results, stages: dict[str, float] | None = None, reading: R
         snapshot=results.snapshot,
         took_ms=round(sum(stages.values()), 3),
         hits=[
-            HitAnswer(id=str(hit.id), label=hit.label, name=hit.name, distance=hit.distance, rank=hit.rank)
+            HitAnswer(
+                id=str(hit.id),
+                label=hit.label,
+                name=hit.name,
+                distance=None if math.isnan(hit.distance) else hit.distance,
+                rank=hit.rank,
+            )
             for hit in results.hits
         ],
         guesses=[GuessAnswer(label=guess.label, probability=guess.probability) for guess in results.guesses],

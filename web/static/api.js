@@ -1,32 +1,34 @@
-// The server's API, at addresses beside the page, wherever that is. A query is { strokes }, { file }, { id } or
-// { like, unlike }. A failed request throws an Error fit to be shown.
+// The server's API, at addresses beside the page, wherever that is. A query is { strokes }, { file }, { id },
+// { like, unlike } or {}: the words of `text` alone. A failed request throws an Error fit to be shown.
 
 export const MAX_K = 1000;
 
-/** Where and how to ask for a query: what fetch takes. */
-export function request(query, k, classes) {
-  const chosen = classes.length ? { classes } : {};
+/** Where and how to ask for a query: what fetch takes. Sketches of `classes` only, where there are any; `text` may be empty. */
+export function request(query, k, { classes, text }) {
+  const chosen = { ...(classes.length && { classes }), ...(text && { text }) };
   if (query.strokes) return ["api/search", json({ strokes: query.strokes, k, ...chosen })];
   if (query.like) return ["api/search/examples", json({ like: query.like, unlike: query.unlike, k, ...chosen })];
   if (query.id) {
-    const parameters = new URLSearchParams([["k", k], ...classes.map((name) => ["classes", name])]);
+    const parameters = new URLSearchParams([["k", k], ...classes.map((name) => ["classes", name]), ...(text ? [["text", text]] : [])]);
     return [`api/sketches/${query.id}/similar?${parameters}`, {}];
   }
+  if (!query.file) return ["api/search", json({ k, ...chosen })];
   const body = new FormData();
   body.append("file", query.file);
   body.append("k", k);
   for (const name of classes) body.append("classes", name);
+  if (text) body.append("text", text);
   return ["api/search", { method: "POST", body }];
 }
 
-export function search(query, k, classes, signal) {
-  const [url, options] = request(query, k, classes);
+export function search(query, k, narrowed, signal) {
+  const [url, options] = request(query, k, narrowed);
   return ask(url, { ...options, signal });
 }
 
 /** The same request as a line for a shell. */
-export function curl(query, k, classes) {
-  const [url, options] = request(query, k, classes);
+export function curl(query, k, narrowed) {
+  const [url, options] = request(query, k, narrowed);
   const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
   const line = ["curl", "-s", quoted(new URL(url, document.baseURI).href)];
   if (query.file) {

@@ -24,25 +24,26 @@ const PAGE = 24; // results, and as many more with each "More"
 const AREA = 120; // sketches of an area of the map that are shown
 
 const $ = (id) => document.getElementById(id);
-const [paper, picture, hint, legend, guesses, status, results, classes, more] = [
-  ...["paper", "picture", "hint", "legend", "guesses", "status", "results", "classes", "more"].map($),
+const [paper, picture, hint, legend, guesses, status, results, classes, text, more] = [
+  ...["paper", "picture", "hint", "legend", "guesses", "status", "results", "classes", "text", "more"].map($),
 ];
 const canvas = new Canvas($("canvas"), (strokes) => ask(strokes.length ? { strokes } : null));
 
 const map = new GalleryMap($("map"), showArea);
 
 let gallery = null; // what the server says of it: { classes, examples, far, doodles, snapshot }
-let query = null; // { strokes }, { file }, { id } or { like, unlike }
+let query = null; // { strokes }, { file }, { id }, { like, unlike }, or {} where something is typed and nothing drawn
 let count = PAGE;
 let answer = null; // the last one, as the server gave it
 let running = null; // the request under way: a newer one cancels it, so answers never come out of order
 const examples = new Map(); // sketches of { like, unlike } by id: { id, label }
 
-const chosen = () => (classes.value ? [classes.value] : []);
+const narrowed = () => ({ classes: classes.value ? [classes.value] : [], text: text.value.trim() });
+const isText = (asked) => Boolean(asked) && !Object.keys(asked).length;
 
 /** Ask anew. Where the page goes to another search by a click, the way back is kept. */
 function ask(next, { leave = false } = {}) {
-  query = next;
+  query = next ?? (narrowed().text ? {} : null);
   count = PAGE;
   if (!query?.file && picture.src) {
     URL.revokeObjectURL(picture.src);
@@ -51,14 +52,14 @@ function ask(next, { leave = false } = {}) {
   if (!query?.like) examples.clear();
   picture.hidden = !query?.file;
   legend.hidden = true;
-  hint.hidden = Boolean(query) || canvas.strokes.length > 0;
+  hint.hidden = Boolean(query && !isText(query)) || canvas.strokes.length > 0;
   $("welcome").hidden = Boolean(query) || !gallery;
   remember(leave);
   run();
 }
 
 function remember(leave = false) {
-  const address = location.pathname + toFragment(query, classes.value);
+  const address = location.pathname + toFragment(query, classes.value, narrowed().text);
   if (address !== location.pathname + location.hash) history[leave ? "pushState" : "replaceState"](null, "", address);
 }
 
@@ -78,7 +79,7 @@ async function run() {
   const { signal } = running;
   try {
     const started = performance.now();
-    const found = await search(query, count, chosen(), signal);
+    const found = await search(query, count, narrowed(), signal);
     if (signal.aborted) return;
     show(found);
     if (found.seen) canvas.show(found.seen);
@@ -97,6 +98,7 @@ const isFar = (hit) => Boolean(gallery?.far) && hit.distance > gallery.far;
 
 /** What was found, in a sentence: a list is never empty, also where nothing in the gallery is like the drawing. */
 function summary(hits) {
+  if (isText(query)) return hits.length ? `${hits.length} sketches are called so;` : "No sketch is called so;";
   if (!hits.length) return "Nothing found.";
   const far = hits.filter(isFar).length;
   if (far === hits.length) return `Nothing in the gallery is near; the ${far} least far are shown.`;
@@ -245,26 +247,33 @@ function upload(file) {
 
 /** What the address of the page asks for. */
 async function restore() {
-  const { query: asked, chosen: name } = fromFragment(location.hash);
+  const { query: asked, chosen: name, text: typed } = fromFragment(location.hash);
   classes.value = name;
+  text.value = typed;
   if (asked?.strokes) {
     canvas.place(asked.strokes);
     ask({ strokes: canvas.strokes });
   } else if (asked?.id) await searchFrom(asked.id);
-  else if (asked) {
+  else if (asked?.like) {
     const found = await Promise.all([...asked.like, ...asked.unlike].map((id) => getSketch(id).catch(() => null)));
     for (const sketch of found) if (sketch) examples.set(sketch.id, { id: sketch.id, label: sketch.label });
     ask(asked);
-  } else if (query) canvas.clear();
+  } else if (asked && !canvas.strokes.length) ask(null);
+  else if (query) canvas.clear();
 }
 
-function say(text, problem = false) {
-  status.textContent = text;
+function clear() {
+  text.value = "";
+  canvas.clear();
+}
+
+function say(words, problem = false) {
+  status.textContent = words;
   status.classList.toggle("problem", problem);
 }
 
-function tell(text) {
-  legend.textContent = text;
+function tell(words) {
+  legend.textContent = words;
   legend.hidden = false;
 }
 
@@ -279,18 +288,18 @@ function told({ notes = [], others = [] }) {
   });
 }
 
-async function copy(what, text) {
+async function copy(what, words) {
   try {
-    await navigator.clipboard.writeText(text);
+    await navigator.clipboard.writeText(words);
     say(`Copied the ${what}.`);
   } catch {
-    prompt("Copy this:", text); // no clipboard without https
+    prompt("Copy this:", words); // no clipboard without https
   }
 }
 
 $("undo").addEventListener("click", () => canvas.undo());
 $("redo").addEventListener("click", () => canvas.redo());
-$("clear").addEventListener("click", () => canvas.clear());
+$("clear").addEventListener("click", clear);
 $("erase").addEventListener("click", () => {
   canvas.erasing = !canvas.erasing;
   $("erase").setAttribute("aria-pressed", canvas.erasing);
@@ -309,7 +318,7 @@ $("map-select").addEventListener("click", () => {
 });
 $("copy-link").addEventListener("click", () => copy("link", location.href));
 $("copy-json").addEventListener("click", () => copy("answer as JSON", JSON.stringify(answer, null, 1)));
-$("copy-curl").addEventListener("click", () => copy("curl command", curl(query, count, chosen())));
+$("copy-curl").addEventListener("click", () => copy("curl command", curl(query, count, narrowed())));
 more.addEventListener("click", () => {
   count = Math.min(MAX_K, count + PAGE);
   run();
@@ -318,13 +327,14 @@ classes.addEventListener("change", () => {
   remember();
   run();
 });
+text.addEventListener("input", () => ask(isText(query) ? null : query));
 addEventListener("popstate", restore);
 
 document.addEventListener("keydown", (event) => {
   if (event.target.matches("select, input")) return;
   const control = event.ctrlKey || event.metaKey;
   const key = event.key.toLowerCase();
-  if (key === "escape") canvas.clear();
+  if (key === "escape") clear();
   else if (key === "e" && !control) $("erase").click();
   else if (control && key === "z") event.shiftKey ? canvas.redo() : canvas.undo();
   else if (control && key === "y") canvas.redo();
@@ -353,7 +363,7 @@ getClasses()
     $("welcome").hidden = Boolean(query);
     const total = gallery.classes.reduce((sum, { sketches }) => sum + sketches, 0);
     const number = new Intl.NumberFormat("en");
-    $("about").textContent = `Draw something. The nearest of ${number.format(total)} sketches appear as you go.`;
+    $("about").textContent = `Draw something, or type. The nearest of ${number.format(total)} sketches appear as you go.`;
     classes.append(...gallery.classes.map(({ label, sketches }) => new Option(`${label} (${sketches})`, label)));
     if (location.hash) restore();
   })

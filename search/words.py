@@ -1,0 +1,116 @@
+"""The words of a gallery: which items somebody means who types."""
+
+import sqlite3
+import threading
+import unicodedata
+from collections.abc import Mapping
+from concurrent.futures import Future
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.errors import GalleryBusy
+from indexer.record import words_of
+from indexer.snapshot import Snapshot
+from indexer.stored import signed, unsigned
+from sketches.item import Item, plain_text
+
+MAX_TEXT = 200  # characters
+PATIENCE = 2.0  # seconds that a question waits while the words are read for the first time
+
+# Letters, numbers and symbols make words, so that an emoji or an integral sign is one; accents are passed over.
+_WORDS = "tokenize=\"unicode61 remove_diacritics 2 categories 'L* N* Co S*'\""
+
+
+class Words:
+    """The words of a snapshot's items and of those added since. They are read at the first question; threads need no lock.
+
+    An item matches a text where each of its words begins a word of the item's name, tags or class. Words with a hyphen or the
+    like between them must follow each other.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._read: Future[npt.NDArray[np.uint16]] | None = None
+        self._lock = threading.Lock()
+        self._database = sqlite3.connect(":memory:", check_same_thread=False)
+        # Of a gallery of drawings without names only the classes are kept, however many drawings there are.
+        self._database.execute(f"CREATE VIRTUAL TABLE classes USING fts5(label, content='', {_WORDS})")
+        self._database.execute(f"CREATE VIRTUAL TABLE items USING fts5(name, tags, content='', {_WORDS})")
+        self._database.execute(f"CREATE VIRTUAL TABLE added USING fts5(label, name, tags, {_WORDS})")
+        self._added: dict[int, Item] = {}
+
+    def matches(self, text: str, added: Mapping[int, Item]) -> tuple[npt.NDArray[np.bool_], frozenset[int]]:
+        """Which items of the snapshot (N,) match a text, and which of those added, by id. A text without words matches none.
+
+        Raises DamagedSketch for a text that is too long or not one, GalleryBusy while the words are still being read.
+        """
+        pieces = [piece for piece in plain_text(text, "text", MAX_TEXT).split() if any(map(_in_words, piece))]
+        self._ready()
+        rows, keys = np.full(len(self._snapshot), bool(pieces)), frozenset[int]()
+        with self._lock:
+            self._follow(dict(added))
+            for number, piece in enumerate(pieces):
+                # A string in quotes is words and nothing else, whatever is in it; the star makes the last one a beginning.
+                asked = '"{}"*'.format(piece.replace('"', '""'))
+                matching = np.zeros(len(rows), bool)
+                matching[self._found("items", asked)] = True
+                for label in self._found("classes", asked):
+                    first, last = self._snapshot.class_starts[label : label + 2].tolist()
+                    matching[first:last] = True
+                rows &= matching
+                found = frozenset(unsigned(key) for key in self._found("added", asked))
+                keys = keys & found if number else found
+        return rows, keys
+
+    def lengths(self) -> npt.NDArray[np.uint16]:
+        """Characters (N,) of what each item of the snapshot is called: its name, else its class."""
+        return self._ready()
+
+    def _ready(self) -> npt.NDArray[np.uint16]:
+        with self._lock:
+            if self._read is None:
+                self._read = Future()
+                threading.Thread(target=self._read_all, args=(self._read,), name="words", daemon=True).start()
+        try:
+            return self._read.result(PATIENCE)
+        except TimeoutError as error:
+            raise GalleryBusy("the words of the gallery are being read for the first time; ask again in a moment") from error
+
+    def _read_all(self, read: "Future[npt.NDArray[np.uint16]]") -> None:
+        try:
+            lengths = np.zeros(len(self._snapshot), np.uint16)
+            labels = enumerate(self._snapshot.classes)
+            self._database.executemany("INSERT INTO classes (rowid, label) VALUES (?, ?)", labels)
+            row = -1
+            for entry in self._snapshot.entries(embedded=False):
+                if not entry.own:
+                    continue
+                row += 1
+                name, tags = words_of(entry.record)
+                lengths[row] = len(name or entry.label)
+                if name or tags:
+                    self._database.execute(
+                        "INSERT INTO items (rowid, name, tags) VALUES (?, ?, ?)", (row, name, " ".join(tags))
+                    )
+            read.set_result(lengths)
+        except Exception as error:  # told to everybody who asks
+            read.set_exception(error)
+
+    def _follow(self, added: dict[int, Item]) -> None:
+        """Keep to the items that are there."""
+        for key in [key for key, item in self._added.items() if added.get(key) is not item]:
+            self._database.execute("DELETE FROM added WHERE rowid = ?", (signed(key),))
+        for key, item in added.items():
+            if self._added.get(key) is not item:
+                words = (signed(key), item.label, item.name, " ".join(item.tags))
+                self._database.execute("INSERT INTO added (rowid, label, name, tags) VALUES (?, ?, ?, ?)", words)
+        self._added = added
+
+    def _found(self, table: str, asked: str) -> list[int]:
+        return [row for (row,) in self._database.execute(f"SELECT rowid FROM {table} WHERE {table} MATCH ?", (asked,))]
+
+
+def _in_words(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] in "LNS" or category == "Co"
