@@ -260,10 +260,7 @@ class Run:
             place, model, name = self.random.choice(self.backups)
             restore(self.gallery, place, discard_changes=True)
             # Snapshots made since stay: they are what they were made of, and nothing that was changed since counts.
-            later = {
-                name: (content, min(position, len(model.log)), net)
-                for name, (content, position, net) in self.model.snapshots.items()
-            }
+            later = {name: (content, len(model.log), net) for name, (content, _, net) in self.model.snapshots.items()}
             self.model = Model(list(model.log), {**later, **model.snapshots}, dict(model.views))
             assert history(self.gallery)[0] == name
             self._swapped()

@@ -77,14 +77,16 @@ def restore(gallery: Path, source: Path, discard_changes: bool = False) -> Manif
                 before = ()
             there = tuple(name for name in before if name != snapshot.name and (gallery / SNAPSHOTS / name).is_dir())
             point(gallery, Pointer((snapshot.name,), there))
+        used = 0  # numbers that snapshots made since may rest on: they are not given out again
         try:
             check(live.path, live.wait)
+            used = live.last()
             kept.copy(live.path)
         except OverlayError:  # there is none to copy over, or it is none any more
             replace_with(kept.path, live.path, live.wait)
-        held = max(manifest.last_change for manifest in map(_manifest, (gallery / SNAPSHOTS).iterdir()) if manifest)
-        if held > live.last():
-            live.reserve(held)
+        held = [manifest.last_change for manifest in map(_manifest, (gallery / SNAPSHOTS).iterdir()) if manifest]
+        if max(used, *held) > live.last():
+            live.reserve(max(used, *held))
     return snapshot.manifest
 
 

@@ -28,7 +28,7 @@ SEEN = 0.97  # of a line's length that lies on ink: it is taken whole
 HIDDEN = 0.05  # less of it: it is not taken at all
 REST = 0.03  # of the ink may lie beside the lines
 OWN = 0.5  # of the ink at least is that of lines, else all is traced
-SOLID_SHARE = 0.3  # of a filled shape is wide: it is an area
+SOLID_SHARE = 0.03  # of a filled shape is wide: its edges are better than what would be traced of it
 LEAST = 4  # steps of two pixels that a part of a line has, to be taken
 JOINED = 1.5  # pixels: a line that begins where the last one ended goes on from it
 

@@ -104,6 +104,23 @@ def test_numbers_go_on_above_those_of_every_snapshot_that_is_left(
     assert {int(key) for key in doodles.ids[[200, 203, 300]]} <= held(gallery)
 
 
+def test_a_snapshot_made_between_two_restores_is_what_it_was_made_of(
+    gallery: Path, doodles: SketchSet, encoder: Encoder, tmp_path: Path
+) -> None:
+    """No number is given out twice: what one backup's changes are called, no later snapshot takes for its own."""
+    backup(gallery, tmp_path / "a")
+    for row in range(200, 206):
+        change_gallery(gallery, [doodles.sketch(row)])
+    backup(gallery, tmp_path / "b")
+    restore(gallery, tmp_path / "a", discard_changes=True)
+    change_gallery(gallery, [doodles.sketch(300)])
+    rebuild(gallery, encoder, lambda *arrays: Gate(True, "", {}))
+    between, expected = history(gallery)[0], held(gallery)
+    restore(gallery, tmp_path / "b", discard_changes=True)
+    publish(gallery, between)
+    assert held(gallery) == expected
+
+
 @pytest.mark.parametrize("lost", [CHANGES, CURRENT, SNAPSHOTS, "database", "pointer", "records"])
 def test_what_was_lost_or_damaged_is_brought_back(gallery: Path, tmp_path: Path, lost: str) -> None:
     before = held(gallery)
