@@ -91,7 +91,7 @@ def test_the_page_works_behind_a_proxy_that_strips_a_prefix(browser: Browser, se
         expect(page.locator("#status")).to_contain_text("Nearest: cat")
         page.locator("#results .open").nth(2).click()
         page.wait_for_function("location.hash.startsWith('#id=')")
-        page.wait_for_function("document.querySelector('#results img').naturalWidth > 0")
+        page.wait_for_function("document.querySelector('#results img')?.naturalWidth > 0")
         assert page.evaluate("document.querySelector('footer a').href") == f"{url}openapi.json"
         assert missed == []
         page.close()
