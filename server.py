@@ -13,6 +13,7 @@ from web.operating import add_operating_routes
 from web.searching import add_search_routes
 from web.serve import Server, listen, url_of
 from web.settings import SettingError, Settings
+from web.viewing import add_view_routes
 
 
 def create_app(live: LiveGallery, settings: Settings) -> Application:
@@ -20,6 +21,7 @@ def create_app(live: LiveGallery, settings: Settings) -> Application:
     trazo = Application(live, settings)
     add_browse_routes(trazo)
     add_search_routes(trazo)
+    add_view_routes(trazo)
     if settings.admin_token:
         add_change_routes(trazo)
     add_operating_routes(trazo)

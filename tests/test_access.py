@@ -1,5 +1,6 @@
 """Who may do what: every route for nobody, a reader and an admin; pages of other origins; proxies."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,12 +30,15 @@ TABLE = {
     ("GET", "/api/sketches/KEY.svg"): (401, 200, 200),
     ("GET", "/api/sketches/KEY/picture"): (401, 200, 200),
     ("GET", "/api/sketches/KEY/similar"): (401, 200, 200),
+    ("GET", "/api/sketches/KEY/views"): (401, 200, 200),
     ("POST", "/api/search"): (401, 200, 200),
     ("POST", "/api/search/batch"): (401, 200, 200),
     ("POST", "/api/search/examples"): (401, 200, 200),
     ("POST", "/api/explain"): (401, 200, 200),
     ("POST", "/api/sketches"): (401, 401, 422),  # who may is told what is missing
     ("DELETE", "/api/sketches/12"): (401, 401, 404),
+    ("POST", "/api/sketches/KEY/views"): (401, 401, 422),
+    ("DELETE", "/api/sketches/12/views/1"): (401, 401, 404),
     ("POST", "/api/admin/reload"): (401, 401, 200),
 }
 
@@ -55,6 +59,7 @@ def test_who_may_use_a_route(guarded: Served, route: tuple[str, str], version: s
         "/api/search/examples": {"like": [key]},
         "/api/explain": {"strokes": HOUSE, "id": key},
         "/api/sketches": {"strokes": HOUSE},
+        "/api/sketches/KEY/views": {"by": "nobody"},
     }.get(path, {"strokes": HOUSE})
     url = guarded.url + path.replace("KEY", key).replace("/api/", version)
     statuses = []
@@ -68,7 +73,11 @@ def test_who_may_use_a_route(guarded: Served, route: tuple[str, str], version: s
 def test_every_route_is_in_the_table(guarded: Served) -> None:
     headers = {"Authorization": f"Bearer {READER}"}
     paths = requests.get(f"{guarded.url}/openapi.json", headers=headers, timeout=20).json()["paths"]
-    told = {(method.upper(), path.replace("{key}", "KEY")) for path, methods in paths.items() for method in methods}
+    told = {
+        (method.upper(), path.replace("{key}", "KEY").replace("{view}", "1"))
+        for path, methods in paths.items()
+        for method in methods
+    }
     known = {(method, path.replace("/12", "/KEY")) for method, path in TABLE}
     assert {route for route in told if "/v1/" not in route[1]} <= known
 
@@ -86,6 +95,31 @@ def test_a_browser_may_send_the_reading_token_as_a_password_but_changes_nothing_
 def test_without_an_admin_token_changes_do_not_exist(served: Served) -> None:
     assert requests.post(f"{served.url}/api/sketches", json={}, timeout=20).status_code == 404
     assert requests.post(f"{served.url}/api/admin/reload", timeout=20).status_code == 404
+    views = f"{served.url}/api/sketches/{served.engine.snapshot.ids[5]}/views"
+    assert requests.post(views, json={"strokes": HOUSE}, timeout=20).status_code == 405  # they can only be looked at
+    assert requests.delete(f"{views}/1", timeout=20).status_code == 404
+
+
+@pytest.mark.parametrize("tokens", [{}, {"admin_token": ADMIN}, {"admin_token": ADMIN, "read_token": READER}])
+def test_where_everyone_may_add_drawings_only_the_admin_takes_them_back(
+    gallery: Path, tmp_path: Path, tokens: dict[str, str]
+) -> None:
+    shutil.copytree(gallery, tmp_path / "g")
+    with serving(tmp_path / "g", views="everyone", **tokens) as open_to_all:
+        views = f"{open_to_all.url}/api/sketches/{open_to_all.engine.snapshot.ids[5]}/views"
+
+        def asked(method: str, url: str, token: str | None) -> int:
+            headers = {"Authorization": f"Bearer {token}"} if token else {}
+            body = {"strokes": HOUSE} if method == "POST" else None
+            return requests.request(method, url, json=body, headers=headers, timeout=20).status_code
+
+        nobody = 401 if "read_token" in tokens else 201
+        assert [asked("POST", views, token) for token in (None, READER, ADMIN)] == [nobody, 201, 201]
+        if "read_token" in tokens:
+            return
+        refused = 401 if tokens else 404
+        assert [asked("DELETE", f"{views}/1", token) for token in (None, READER)] == [refused, refused]
+        assert asked("DELETE", f"{views}/1", ADMIN) == (204 if tokens else 404)
 
 
 def test_pages_of_an_allowed_origin_may_call_the_api_and_others_not(guarded: Served, served: Served) -> None:

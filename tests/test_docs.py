@@ -35,7 +35,9 @@ def test_every_example_of_the_api_runs_and_every_route_has_one(gallery: Path, tm
     shown = " ".join(examples)
     for path in paths:
         if path.startswith("/api/v1/"):
-            assert re.search(re.escape(path).replace(r"\{key\}", r"\d+") + r"([\s'?]|$)", shown), path
+            assert re.search(re.escape(path).replace(r"\{key\}", r"\d+").replace(r"\{view\}", r"\d+") + r"([\s'?]|$)", shown), (
+                path
+            )
 
 
 def ids(url: str) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ def test_typing_finds_without_a_drawing_and_orders_with_one(page: Page, browser:
     assert page.locator("#results i").first.inner_text() == ""
     with page.expect_response("**/api/search") as drawn:
         stroke(page, (0.2, 0.5), (0.8, 0.5), (0.8, 0.95), (0.2, 0.95), (0.2, 0.5), (0.5, 0.1), (0.8, 0.5))
-    assert drawn.value.request.post_data_json["text"] == "cat"
+    assert '"text":"cat"' in (drawn.value.request.post_data or "")
     expect(page.locator("#results li")).to_have_count(24)
     assert labels(page)[:8] == ["cat"] * 8
     other = browser.new_page()

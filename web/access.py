@@ -15,7 +15,7 @@ from web.front import Refused, Scope
 from web.settings import Settings
 
 PUBLIC = {"healthz", "readyz"}
-CHANGING = {"add", "remove", "reload"}
+CHANGING = {"add", "remove", "add_view", "remove_view", "reload"}
 
 
 class AdminOnly(Unauthorized):
@@ -25,11 +25,13 @@ class AdminOnly(Unauthorized):
 def guard(app: Flask, settings: Settings) -> None:
     """Check tokens before each request, and add the headers that keep browsers safe after it."""
 
+    changing = CHANGING - ({"add_view"} if settings.views == "everyone" else set())
+
     @app.before_request
     def check_token() -> Response | None:
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             return Response(status=HTTPStatus.NO_CONTENT)
-        if request.endpoint in CHANGING:
+        if request.endpoint in changing:
             # Only as a header of its own: what browsers send by themselves would let any page change the gallery.
             if not _same(_bearer(), settings.admin_token):
                 raise AdminOnly("send the header `Authorization: Bearer TOKEN`")

@@ -35,6 +35,8 @@ LANE_OF = {
     "place": "map",
     "add": "change",
     "remove": "change",
+    "add_view": "change",
+    "remove_view": "change",
     "reload": "change",
     "healthz": "watch",
     "readyz": "watch",

@@ -80,6 +80,7 @@ def add_browse_routes(trazo: Application) -> None:
         answer = ClassesAnswer(
             snapshot=engine.snapshot.name,
             doodles=bool(engine.snapshot.manifest.source.get("doodles")),
+            views=trazo.settings.views == "everyone",
             far=overview.far,
             examples=[ExampleAnswer(id=str(sketch.id), label=sketch.label) for sketch in shown],
             classes=counts,

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, WithJsonSchema
 from werkzeug.datastructures import FileStorage
 
+from indexer.overlay import MAX_BY
 from search.engine import MAX_K, MAX_OFFSET
 from search.words import MAX_TEXT
 from sketches.item import MAX_LABEL
@@ -154,6 +155,12 @@ class NewUpload(_Input):
     id: NewId = None
 
 
+class NewView(_Drawing):
+    """A drawing of a sketch that is in the gallery, to find it by."""
+
+    by: Annotated[str, Field(max_length=MAX_BY, description="Who drew it.")] = ""
+
+
 class HitAnswer(BaseModel):
     """One sketch found; distance is L2 between embeddings (null: only a text was asked with), rank counts from 1."""
 
@@ -266,6 +273,21 @@ class SketchAnswer(BaseModel):
     strokes: list[list[list[float]]]
 
 
+class ViewAnswer(BaseModel):
+    """A further drawing of a sketch; `by` may be empty, `at` is ISO 8601."""
+
+    id: str
+    strokes: list[list[list[float]]]
+    by: str
+    at: str
+
+
+class ViewsAnswer(BaseModel):
+    """The further drawings of a sketch, the oldest first."""
+
+    views: list[ViewAnswer]
+
+
 class ReloadAnswer(BaseModel):
     """The snapshot that is served now."""
 
@@ -290,11 +312,13 @@ class ClassesAnswer(BaseModel):
     """All classes of the gallery, and a few sketches to start from.
 
     `far`: hits beyond this distance have little in common with a query; only one pair of sketches in a hundred is nearer.
-    `doodles`: the gallery holds only the built-in ones, a demo without real drawings.
+    `doodles`: the gallery holds only the built-in ones, a demo without real drawings. `views`: everyone may add drawings of
+    its sketches (`POST .../views`).
     """
 
     snapshot: str
     doodles: bool = False
+    views: bool = False
     far: float | None = None
     examples: list[ExampleAnswer] = []
     classes: list[ClassAnswer]

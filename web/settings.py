@@ -103,6 +103,12 @@ class Settings:
         128, "megabytes a file may take while it is read: 36 million pixels in colour, three times as many in grey", 32, 4_096
     )
 
+    views: str = _setting(
+        "admin",
+        "who may say of a found sketch that it is what they drew, so that it is found by their drawing too: the admin, or "
+        "everyone who may search (then set --rate as well)",
+        choices=("admin", "everyone"),
+    )
     cors: tuple[str, ...] = _setting(
         (), "an origin whose pages may call the API; may be repeated", check=_origin, metavar="ORIGIN"
     )

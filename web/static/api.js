@@ -40,6 +40,7 @@ export function curl(query, k, narrowed) {
 }
 
 export const explain = (strokes, id) => ask("api/explain", json({ strokes, id }));
+export const addView = (id, strokes) => ask(`api/sketches/${id}/views`, json({ strokes }));
 export const getMap = () => ask("api/map");
 export const placeOnMap = (strokes) => ask("api/map/place", json({ strokes }));
 export const getSketch = (id) => ask(`api/sketches/${id}`);

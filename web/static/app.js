@@ -1,6 +1,6 @@
 // The page: what is asked (a drawing, a file, sketches of the gallery) and what is shown.
 
-import { MAX_K, curl, explain, getClasses, getMap, getSketch, placeOnMap, search } from "./api.js";
+import { MAX_K, addView, curl, explain, getClasses, getMap, getSketch, placeOnMap, search } from "./api.js";
 import { Canvas } from "./canvas.js";
 import { card, start } from "./card.js";
 import { fromFragment, toFragment } from "./link.js";
@@ -202,6 +202,22 @@ const act = {
   },
 };
 
+/** What was drawn becomes one more drawing of a sketch. */
+async function thatIsTheOne({ id, label, name }, button) {
+  if (!query?.strokes) {
+    say("Draw it first: then your drawing can be kept beside it.", true);
+    return;
+  }
+  button.disabled = true; // once for a drawing
+  try {
+    await addView(id, query.strokes);
+    say(`Thank you. Drawings like yours find this ${name || label || "sketch"} from now on.`);
+  } catch (error) {
+    button.disabled = false;
+    say(error.message, true);
+  }
+}
+
 /** A colour from blue (-1) over grey (0) to red (1). */
 function heat(share) {
   const [r, g, b] = share > 0 ? [201, 42, 42] : [25, 113, 194];
@@ -358,6 +374,7 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
 getClasses()
   .then((told) => {
     gallery = told;
+    if (gallery.views) act.one = thatIsTheOne;
     $("demo").hidden = !gallery.doodles;
     $("starts").append(...gallery.examples.map((one) => start(one, act.from)));
     $("welcome").hidden = Boolean(query);

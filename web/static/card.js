@@ -6,7 +6,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const DRAWN_IN = 900; // milliseconds
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** `act` has what its buttons do: from(hit), like(hit), unlike(hit), copy(hit), why(hit); `kinds` may name "like" or "unlike" where it is an example, and "far". */
+/** `act` has what its buttons do: from(hit), like(hit), unlike(hit), copy(hit), why(hit), and where it is allowed one(hit, button); `kinds` may name "like" or "unlike" where it is an example, and "far". */
 export function card(hit, act, kinds) {
   const item = element("li", { className: kinds.filter(Boolean).join(" ") });
   const chosen = kinds.find((kind) => kind.endsWith("like"));
@@ -27,6 +27,7 @@ export function card(hit, act, kinds) {
     small("−", `Less like this ${called}`, () => act.unlike(hit), chosen === "unlike"),
     ...(hit.name ? [small("⧉", `Copy the name, or the command, of ${hit.name}`, () => act.copy(hit))] : []),
     small("?", `What the match with this ${called} rests on`, () => act.why(hit)),
+    ...(act.one ? [small("✓", `That's the one: let my drawing find this ${called} from now on`, (event) => act.one(hit, event.target))] : []),
   );
   item.append(open, doing);
   return item;

@@ -1,0 +1,88 @@
+"""That's the one: somebody's drawing of a sketch finds it from then on; over HTTP and on the page."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from playwright.sync_api import Browser, expect
+
+from sketches.doodles import doodle
+from sketches.sketch import as_drawing
+from tests.conftest import Served, serving
+from tests.test_page import stroke
+from tests.test_server import check_problem, search
+
+ADMIN = {"Authorization": "Bearer secret"}
+SQUIGGLE = as_drawing(doodle("snake", 50).strokes)
+
+
+@pytest.fixture
+def open_to_all(gallery: Path, tmp_path: Path) -> Iterator[Served]:
+    """A gallery that everyone may add drawings to."""
+    shutil.copytree(gallery, tmp_path / "g")
+    with serving(tmp_path / "g", "secret", views="everyone") as served:
+        yield served
+
+
+def test_a_drawing_finds_what_it_was_said_to_be_until_it_is_taken_back(open_to_all: Served) -> None:
+    before = search(open_to_all, strokes=SQUIGGLE, k=3).json()["hits"]
+    house = str(open_to_all.engine.named("house", 1).hits[0].id)
+    assert house not in {hit["id"] for hit in before}
+    views = f"{open_to_all.url}/api/sketches/{house}/views"
+    assert requests.get(views, timeout=20).json() == {"views": []}
+    added = requests.post(views, json={"strokes": SQUIGGLE, "by": " Ada "}, timeout=20)
+    assert added.status_code == 201 and added.json()["by"] == "Ada" and added.json()["strokes"] == SQUIGGLE
+    assert requests.get(views, timeout=20).json() == {"views": [added.json()]}
+    found = search(open_to_all, strokes=SQUIGGLE, k=1000).json()["hits"]
+    assert found[0]["id"] == house and found[0]["label"] == "house" and found[0]["distance"] < before[0]["distance"]
+    assert len(found) == 688  # with many drawings it is one hit
+    assert search(open_to_all, strokes=SQUIGGLE, text="house", k=1).json()["hits"][0] == found[0]
+    points = [[list(point) for point in zip(*stroke, strict=True)] for stroke in SQUIGGLE]
+    assert requests.post(views, json={"points": points}, timeout=20).json()["by"] == ""
+    for view in requests.get(views, timeout=20).json()["views"]:
+        assert requests.delete(f"{views}/{view['id']}", headers=ADMIN, timeout=20).status_code == 204
+        check_problem(requests.delete(f"{views}/{view['id']}", headers=ADMIN, timeout=20), 404, "view")
+    assert search(open_to_all, strokes=SQUIGGLE, k=3).json()["hits"] == before
+
+
+def test_what_is_no_drawing_of_a_sketch_is_refused(open_to_all: Served) -> None:
+    views = f"{open_to_all.url}/api/sketches/{open_to_all.engine.snapshot.ids[5]}/views"
+    check_problem(requests.post(views, json={}, timeout=20), 422, "strokes")
+    check_problem(requests.post(views, json={"strokes": SQUIGGLE, "by": "x" * 101}, timeout=20), 422, "by")
+    check_problem(requests.post(views, json={"strokes": SQUIGGLE, "by": "a\u0000"}, timeout=20), 422, "by")
+    check_problem(requests.post(views, json={"strokes": [[[1], [1]]]}, timeout=20), 422, r"strokes.*")
+    assert requests.post(views, data="strokes", timeout=20).status_code == 415
+    elsewhere = f"{open_to_all.url}/api/sketches/12/views"
+    check_problem(requests.get(elsewhere, timeout=20), 404, "id")
+    check_problem(requests.post(elsewhere, json={"strokes": SQUIGGLE}, timeout=20), 404, "id")
+    check_problem(requests.delete(f"{views}/abc", headers=ADMIN, timeout=20), 404, "id")
+    assert requests.get(views, timeout=20).json() == {"views": []}
+
+
+@pytest.mark.browser
+def test_the_page_keeps_a_drawing_where_everyone_may_add(browser: Browser, open_to_all: Served, served: Served) -> None:
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    page.goto(open_to_all.url)
+    expect(page.locator("#about")).to_contain_text("688")
+    stroke(page, (0.1, 0.5), (0.3, 0.2), (0.5, 0.8), (0.7, 0.2), (0.9, 0.5))
+    card = page.locator("#results li").nth(7)
+    expect(card).to_be_visible()
+    chosen = card.get_attribute("data-id")
+    one = card.get_by_role("button", name="That's the one")
+    one.click(force=True)
+    expect(page.locator("#status")).to_contain_text("from now on")
+    expect(one).to_be_disabled()
+    assert len(open_to_all.live.views(int(chosen or ""))) == 1
+    page.reload()  # the same drawing, from its link
+    expect(page.locator("#results li").first).to_have_attribute("data-id", chosen or "")
+    page.locator("#results .open").first.click()
+    expect(page.locator("#results li").first).not_to_have_attribute("data-id", chosen or "")
+    page.locator("#results li").first.get_by_role("button", name="That's the one").click(force=True)
+    expect(page.locator("#status")).to_contain_text("Draw it first")  # what is on the canvas is not the visitor's own
+    page.goto(served.url)
+    page.click("#sample")
+    expect(page.locator("#results li")).to_have_count(24)
+    expect(page.get_by_role("button", name="That's the one")).to_have_count(0)  # not where nobody allowed it
+    page.close()
