@@ -39,7 +39,7 @@ def test_strokes_are_answered_with_the_nearest_sketches(served: Served) -> None:
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3, 4, 5]
     distances = [hit["distance"] for hit in answer["hits"]]
     assert distances == sorted(distances)
-    assert all(set(hit) == {"id", "label", "distance", "rank"} and isinstance(hit["id"], str) for hit in answer["hits"])
+    assert all(set(hit) == {"id", "label", "name", "distance", "rank"} and isinstance(hit["id"], str) for hit in answer["hits"])
     assert answer["hits"][0]["label"] == "house"
 
 
@@ -69,6 +69,9 @@ def test_a_sketch_its_picture_and_its_neighbours(served: Served) -> None:
         "id": str(sketch.id),
         "label": sketch.label,
         "strokes": as_drawing(sketch.strokes),
+        "name": "",
+        "tags": [],
+        "link": "",
     }
     svg = requests.get(f"{base}.svg", timeout=30)
     assert svg.headers["Content-Type"].startswith("image/svg+xml") and svg.text.startswith("<svg")
@@ -98,6 +101,7 @@ def test_the_openapi_document_is_valid_and_complete(served: Served) -> None:
         "map/place",
         "sketches/{key}",
         "sketches/{key}.svg",
+        "sketches/{key}/picture",
         "sketches/{key}/similar",
         "classes",
     }
