@@ -49,7 +49,7 @@ def test_thumbnails_are_vector_pictures_with_class_and_distance(page: Page) -> N
     expect(page.locator("#status")).to_contain_text("Nearest: cat")
     assert labels(page).count("cat") >= 6
     assert page.locator("#results img").first.get_attribute("src").endswith("/picture")
-    page.wait_for_function("[...document.querySelectorAll('#results img')].slice(0, 6).every((i) => i.naturalWidth > 0)")
+    page.wait_for_function("() => [...document.querySelectorAll('#results img')].slice(0, 6).every((i) => i.naturalWidth > 0)")
     distances = [float(text) for text in page.locator("#results i").all_inner_texts()]
     assert distances == sorted(distances)
 
@@ -60,7 +60,7 @@ def test_a_result_is_a_new_query(page: Page) -> None:
     with page.expect_response("**/similar?**") as similar:
         page.locator("#results .open").nth(3).click()
     hits = similar.value.json()["hits"]
-    expect(page.locator("#results img").first).to_have_attribute("src", f"api/sketches/{hits[0]['id']}.svg")
+    expect(page.locator("#results img").first).to_have_attribute("src", f"api/sketches/{hits[0]['id']}/picture")
     assert page.evaluate("document.querySelector('#canvas').getContext('2d').getImageData(0,0,400,400).data.some((v) => v)")
 
 
@@ -89,7 +89,7 @@ def test_pictures_and_svgs_are_uploaded(page: Page, served: Served, tmp_path: Pa
     sketch = served.engine.snapshot.item(40)
     (tmp_path / "sketch.svg").write_text(write_svg(sketch.strokes))
     page.set_input_files("#file", tmp_path / "sketch.svg")
-    expect(page.locator("#results img").first).to_have_attribute("src", f"api/sketches/{sketch.id}.svg")
+    expect(page.locator("#results img").first).to_have_attribute("src", f"api/sketches/{sketch.id}/picture")
     (tmp_path / "not.png").write_text("hello")
     page.set_input_files("#file", tmp_path / "not.png")
     expect(page.locator("#status")).to_contain_text("not a picture")
@@ -112,7 +112,7 @@ def test_files_are_dropped_and_pasted(page: Page, served: Served, event: str) ->
         }""",
         [write_svg(sketch.strokes), event],
     )
-    expect(page.locator("#results img").first).to_have_attribute("src", f"api/sketches/{sketch.id}.svg")
+    expect(page.locator("#results img").first).to_have_attribute("src", f"api/sketches/{sketch.id}/picture")
 
 
 def test_the_class_filter_narrows_the_results(page: Page) -> None:

@@ -90,8 +90,8 @@ def test_the_page_works_behind_a_proxy_that_strips_a_prefix(browser: Browser, se
         page.click("#sample")
         expect(page.locator("#status")).to_contain_text("Nearest: cat")
         page.locator("#results .open").nth(2).click()
-        page.wait_for_function("location.hash.startsWith('#id=')")
-        page.wait_for_function("document.querySelector('#results img')?.naturalWidth > 0")
+        page.wait_for_function("() => location.hash.startsWith('#id=')")
+        page.wait_for_function("() => document.querySelector('#results img')?.naturalWidth > 0")
         assert page.evaluate("document.querySelector('footer a').href") == f"{url}openapi.json"
         assert missed == []
         page.close()
@@ -123,7 +123,7 @@ def test_a_page_of_another_origin_calls_the_api_where_it_may(browser: Browser, g
 
 def test_an_empty_page_invites(page: Page, browser: Browser) -> None:
     expect(page.locator("#starts li")).to_have_count(12)
-    page.wait_for_function("[...document.querySelectorAll('#starts img')].every((one) => one.naturalWidth > 0)")
+    page.wait_for_function("() => [...document.querySelectorAll('#starts img')].every((one) => one.naturalWidth > 0)")
     expect(page.locator("#demo")).to_contain_text("make serve")
     page.locator("#starts button").first.click()
     assert len(labels(page)) == 24

@@ -127,7 +127,7 @@ def test_a_search_is_copied_as_link_json_and_curl(page: Page, served: Served) ->
 def test_a_thumbnail_is_drawn_under_the_pointer(page: Page) -> None:
     page.click("#sample")
     labels(page)
-    page.wait_for_function("document.querySelector('#results img').naturalWidth > 0")
+    page.wait_for_function("() => document.querySelector('#results img').naturalWidth > 0")
     page.locator("#results .open").first.hover()
     expect(page.locator("#results li:first-child svg path").first).to_be_attached()
     expect(page.locator("#results li:first-child img")).to_be_attached()  # and comes back
@@ -176,7 +176,7 @@ def test_the_map_shows_the_gallery_the_query_and_an_area(page: Page) -> None:
     expect(page.locator("#map")).to_be_visible()
     pixels = "document.querySelector('#map').getContext('2d').getImageData(0, 0, 3000, 3000).data"
     ink = f"{pixels}.filter((value, n) => n % 4 === 3 && value).length"
-    page.wait_for_function(f"{ink} > 2000")
+    page.wait_for_function(f"() => {ink} > 2000")
     before = page.evaluate(ink)
     page.click("#map-in")
     assert page.evaluate(ink) != before
@@ -194,7 +194,7 @@ def test_the_map_shows_the_gallery_the_query_and_an_area(page: Page) -> None:
     for _ in range(8):
         page.keyboard.press("+")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelectorAll('#results li').length < 120")
+    page.wait_for_function("() => document.querySelectorAll('#results li').length < 120")
     stroke(page, (0.1, 0.95), (0.3, 0.95))  # a new drawing, a new answer, a new place
     assert len(labels(page)) == 24
     page.click("#open-map")
