@@ -80,31 +80,29 @@ class Words:
     def _read_all(self, read: "Future[npt.NDArray[np.uint16]]") -> None:
         try:
             lengths = np.zeros(len(self._snapshot), np.uint16)
-            labels = enumerate(self._snapshot.classes)
-            self._database.executemany("INSERT INTO classes (rowid, label) VALUES (?, ?)", labels)
-            row = -1
-            for entry in self._snapshot.entries(embedded=False):
-                if not entry.own:
-                    continue
-                row += 1
-                name, tags = words_of(entry.record)
-                lengths[row] = len(name or entry.label)
-                if name or tags:
-                    self._database.execute(
-                        "INSERT INTO items (rowid, name, tags) VALUES (?, ?, ?)", (row, name, " ".join(tags))
-                    )
+            with self._database:
+                labels = enumerate(self._snapshot.classes)
+                self._database.executemany("INSERT INTO classes (rowid, label) VALUES (?, ?)", labels)
+                own = (entry for entry in self._snapshot.entries(embedded=False) if entry.own)
+                for row, entry in enumerate(own):
+                    name, tags = words_of(entry.record)
+                    lengths[row] = len(name or entry.label)
+                    if name or tags:
+                        words = (row, name, " ".join(tags))
+                        self._database.execute("INSERT INTO items (rowid, name, tags) VALUES (?, ?, ?)", words)
             read.set_result(lengths)
         except Exception as error:  # told to everybody who asks
             read.set_exception(error)
 
     def _follow(self, added: dict[int, Item]) -> None:
         """Keep to the items that are there."""
-        for key in [key for key, item in self._added.items() if added.get(key) is not item]:
-            self._database.execute("DELETE FROM added WHERE rowid = ?", (signed(key),))
-        for key, item in added.items():
-            if self._added.get(key) is not item:
-                words = (signed(key), item.label, item.name, " ".join(item.tags))
-                self._database.execute("INSERT INTO added (rowid, label, name, tags) VALUES (?, ?, ?, ?)", words)
+        with self._database:
+            for key in [key for key, item in self._added.items() if added.get(key) is not item]:
+                self._database.execute("DELETE FROM added WHERE rowid = ?", (signed(key),))
+            for key, item in added.items():
+                if self._added.get(key) is not item:
+                    words = (signed(key), item.label, item.name, " ".join(item.tags))
+                    self._database.execute("INSERT INTO added (rowid, label, name, tags) VALUES (?, ?, ?, ?)", words)
         self._added = added
 
     def _found(self, table: str, asked: str) -> list[int]:
