@@ -16,6 +16,7 @@ from sketches.item import Item
 from sketches.sketch import Strokes
 from sketches.trace import trace
 
+SOLID = 0.75  # of its ink: less is where the thick lines of a font meet, which a hand draws as lines
 SIZE = 400  # pixels of the em: a dot of an i is still more than a speck
 
 LABEL = "symbol"
@@ -51,7 +52,7 @@ def glyph_strokes(font: ImageFont.FreeTypeFont, char: str) -> Strokes:
     left, top, right, bottom = font.getbbox(char)
     sheet = Image.new("L", (int(right - left) + SIZE // 4, int(bottom - top) + SIZE // 4), 255)
     ImageDraw.Draw(sheet).text((SIZE // 8 - left, SIZE // 8 - top), char, fill=0, font=font)
-    return trace(np.where(np.asarray(sheet) < 128, 255, 0).astype(np.uint8))
+    return trace(np.where(np.asarray(sheet) < 128, 255, 0).astype(np.uint8), SOLID)
 
 
 def read_glyphs(fonts: Iterable[Path], chars: Iterable[str] = ()) -> Iterator[Item]:

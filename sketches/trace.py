@@ -23,15 +23,18 @@ LONG = 6.0  # so many times longer than wide is a line, however wide
 SOLID_PART = 0.02  # of the ink: less makes no area
 
 
-def trace(ink: Mask) -> Strokes:
-    """The drawing in a mask of ink (255 on 0), as strokes in the mask's pixels. Raises PictureError where none is left."""
+def trace(ink: Mask, solid_part: float = SOLID_PART) -> Strokes:
+    """The drawing in a mask of ink (255 on 0), as strokes in the mask's pixels. Raises PictureError where none is left.
+
+    Solid areas become their outline where they are more than `solid_part` of the ink, else they are thinned as lines are.
+    """
     clean = without_specks(ink)
     x, y, width, height = cv2.boundingRect(clean)
     if max(width, height) < 2:
         raise PictureError("the picture shows a single dot: draw something with an extent")
     scale = WORKING_SIDE / max(width, height)
     working = _scaled(clean[y : y + height, x : x + width], scale)
-    areas = _areas(working, scale)
+    areas = _areas(working, scale, solid_part)
     strokes = follow(_thin(working & ~grown(areas, 1.5), bool(areas.any())))
     if areas.any():
         strokes = (*outline(areas), *strokes)
@@ -52,7 +55,7 @@ def _scaled(ink: Mask, scale: float) -> Mask:
     return np.where(cv2.GaussianBlur(resized, (3, 3), 0) > 96, 255, 0).astype(np.uint8)
 
 
-def _areas(ink: Mask, scale: float) -> Mask:
+def _areas(ink: Mask, scale: float, solid_part: float) -> Mask:
     """The part of the ink that is solid, its corners with it; nothing where that is little of it.
 
     Solid is what is much wider than the lines around it (where thick lines meet, the ink is somewhat wider), and a spot that is
@@ -78,7 +81,7 @@ def _areas(ink: Mask, scale: float) -> Mask:
         wide = opened(np.where(inside, ink, 0).astype(np.uint8), least)
         if area < LONG * width**2 and np.count_nonzero(wide) > WIDE_PART * area:
             core |= wide
-    if np.count_nonzero(core) <= SOLID_PART * np.count_nonzero(ink):
+    if np.count_nonzero(core) <= solid_part * np.count_nonzero(ink):
         return np.zeros_like(ink)
     for _ in range(int(least / 3)):  # what opening took of the corners, and the beginnings of lines that lead away
         core = np.asarray(cv2.dilate(core, np.ones((3, 3), np.uint8)), np.uint8) & ink

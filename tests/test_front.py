@@ -18,6 +18,7 @@ import requests
 from search.engine import SearchEngine
 from tests.conftest import Served, serving
 from tests.test_server import HOUSE, check_problem
+from web.serve import listen
 
 HEAD = b"POST /api/search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
@@ -43,6 +44,13 @@ def received(sock: socket.socket) -> bytes:
     except ConnectionResetError:
         pass
     return b"".join(pieces)
+
+
+def test_an_answer_does_not_wait_for_its_head_to_be_acknowledged() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_idle_sockets_are_closed_and_nobody_waits_for_them(narrow: Served) -> None:
