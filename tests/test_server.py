@@ -72,9 +72,6 @@ def test_a_sketch_its_picture_and_its_neighbours(served: Served) -> None:
         "tags": [],
         "link": "",
         "strokes": as_drawing(sketch.strokes),
-        "name": "",
-        "tags": [],
-        "link": "",
     }
     svg = requests.get(f"{base}.svg", timeout=30)
     assert svg.headers["Content-Type"].startswith("image/svg+xml") and svg.text.startswith("<svg")
