@@ -101,8 +101,7 @@ def test_a_full_disk_refuses_the_change_and_nothing_else(live: LiveGallery) -> N
 
 def test_changes_of_another_process_are_followed(live: LiveGallery, doodles: SketchSet) -> None:
     change_gallery(live.gallery, added=[doodles.sketch(200)], removed=[int(doodles.ids[0])])
-    eventually(lambda: int(doodles.ids[200]) in live.engine)
-    assert int(doodles.ids[0]) not in live.engine
+    eventually(lambda: int(doodles.ids[200]) in live.engine and int(doodles.ids[0]) not in live.engine)
     live.add("cat", doodles.strokes(3))
     assert len(SearchEngine.open(live.gallery)) == 41 == len(live.engine)
 
