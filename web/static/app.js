@@ -102,7 +102,7 @@ function summary(hits) {
   if (!hits.length) return "Nothing found.";
   const far = hits.filter(isFar).length;
   if (far === hits.length) return `Nothing in the gallery is near; the ${far} least far are shown.`;
-  return `Nearest: ${hits[0].label}. ${hits.length} sketches${far ? `, ${far} of them hardly alike` : ""};`;
+  return `Nearest: ${hits[0].name || hits[0].label}. ${hits.length} sketches${far ? `, ${far} of them hardly alike` : ""};`;
 }
 
 function show(found) {

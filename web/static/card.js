@@ -25,7 +25,7 @@ export function card(hit, act, kinds) {
   doing.append(
     small("+", `More like this ${called}`, () => act.like(hit), chosen === "like"),
     small("−", `Less like this ${called}`, () => act.unlike(hit), chosen === "unlike"),
-    ...(hit.name ? [small("⧉", `Copy the name, or the command, of ${hit.name}`, () => act.copy(hit))] : []),
+    ...(hit.name ? [small(sheets(), `Copy the name, or the command, of ${hit.name}`, () => act.copy(hit))] : []),
     small("?", `What the match with this ${called} rests on`, () => act.why(hit)),
     ...(act.one ? [small("✓", `That's the one: let my drawing find this ${called} from now on`, (event) => act.one(hit, event.target))] : []),
   );
@@ -43,8 +43,19 @@ export function start(sketch, from) {
   return item;
 }
 
+/** Two sheets, the sign for copying: drawn, since many fonts lack it. */
+function sheets() {
+  const svg = document.createElementNS(SVG, "svg");
+  for (const [name, value] of [["viewBox", "0 0 24 24"], ["class", "icon"], ["aria-hidden", "true"]]) svg.setAttribute(name, value);
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", "M9 9h11v11H9zM15 9V4H4v11h5");
+  svg.append(path);
+  return svg;
+}
+
 function small(sign, words, act, pressed) {
-  const button = element("button", { type: "button", textContent: sign, title: words });
+  const button = element("button", { type: "button", title: words });
+  button.append(sign);
   button.setAttribute("aria-label", words);
   if (pressed !== undefined) button.setAttribute("aria-pressed", pressed);
   button.addEventListener("click", act);
