@@ -127,7 +127,7 @@ def test_a_new_snapshot_is_served_with_what_was_added_meanwhile(live: LiveGaller
 
 
 def test_what_another_lineage_holds_already_is_there_once(live: LiveGallery, doodles: SketchSet, encoder: Encoder) -> None:
-    """A gallery built anew lacks a drawing, which is added again; going back finds it in the snapshot and in the journal."""
+    """A gallery built anew lacks a drawing, which is added again; going back finds it in the snapshot and among the changes."""
     first, again = history(live.gallery)[0], doodles.sketch(5)
     build(live.gallery, doodles.select(np.arange(100, 120)), encoder, {})
     live.reload()
