@@ -13,18 +13,23 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.errors import GalleryError
+from indexer.scan import Scan
 from indexer.snapshot import Snapshot
 
 EXACT = 50_000  # views; one thread measures so many in some ten milliseconds
-AS_FAST = 60  # codes of an index are looked at in the time that one view is read and measured
+AS_FAST = 5  # codes of an index are looked at in the time that one view is read and measured
 CANDIDATES = 160  # measured at least, however few are asked for
 SAMPLE = 40  # vectors a list that the index is trained on
-CHUNK = 8_192  # rows decoded at a time, where the time does not matter
-CACHED = 512  # and where it does: what is decoded stays in the core's cache
+CHUNK = 8_192  # rows copied at a time
+PART = 1 << 16  # rows measured at a time where they lie
+SHORT = 64  # ranges so long are copied together: to measure each alone costs more
+BESIDE = 16  # views that are looked at beyond those asked for, against what float32 rounds
 _ROUNDING = 1e-4  # what sums in float32 may be wrong by, relatively
 
 Floats = npt.NDArray[np.float32]
 Ranges = Sequence[tuple[int, int]]  # first and last view, ascending and apart
+
+_NO_SQUARES, _NO_VIEWS = np.empty(0, np.float32), np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -121,11 +126,7 @@ class Nearest:
         self._embeddings = embeddings
         self._index = index
         self._search = search
-        self._matrix: Floats | None = None
-        if self._index is None:
-            self._matrix = np.empty(self._embeddings.shape, np.float32)
-            for first in range(0, len(self._matrix), CHUNK):
-                self._matrix[first : first + CHUNK] = decoded(self._embeddings.span(first, first + CHUNK))
+        self._rows = Scan(embeddings.shape[1])
 
     def __call__(
         self, query: Floats, count: int, among: Ranges | None = None, removed: "Removed | None" = None
@@ -138,38 +139,45 @@ class Nearest:
         every = [(0, len(self._embeddings))] if among is None else list(among)
         total = sum(last - first for first, last in every)
         if self._index is None or AS_FAST * total <= self._looked_at(total):
-            views = self._scan(query, count, every, removed)
+            views = self._nearest(query, count, every, removed)
         else:
-            views = self._candidates(query, count, every if among is not None else None, total, removed)
-            views = views[_near(_squares(query, decoded(self._embeddings.rows(views))), count)]
+            found = self._candidates(query, count, every if among is not None else None, total, removed)
+            rough, views = self._rows.nearest(query, self._embeddings.rows(found), found, len(found))
+            views = views[_near(rough, count)]
         squares = self._measure(query, views)
         order = np.lexsort((views, squares))
         return squares[order], views[order]
 
-    def _scan(self, query: Floats, count: int, ranges: Ranges, removed: "Removed | None") -> npt.NDArray[np.int64]:
-        """Those that can be among the `count` nearest of the ranges."""
-        squares = []
-        for first, last, block in self._blocks(ranges):
-            some = _squares(query, block)
-            if removed is not None:
-                some[removed.within(first, last)] = np.inf
-            squares.append(some)
-        every = np.concatenate(squares) if squares else np.empty(0, np.float32)
-        wanted = _near(every, count)
-        sizes = [last - first for first, last in ranges]
-        before = np.cumsum([0, *sizes])[:-1]
-        number = np.searchsorted(before, wanted, side="right") - 1
-        return np.array([first for first, _ in ranges], np.int64)[number] + wanted - before[number] if len(wanted) else wanted
+    def _nearest(self, query: Floats, count: int, ranges: Ranges, removed: "Removed | None") -> npt.NDArray[np.int64]:
+        """Those that can be among the `count` nearest of the ranges; all rows of these are measured."""
+        selector = None if removed is None else removed.selector
+        total = sum(last - first for first, last in ranges)
+        wanted = count + BESIDE
+        while True:
+            found = [self._rows.nearest(query, rows, views, wanted, selector) for views, rows in self._parts(ranges)]
+            squares, views = (np.concatenate(column) for column in zip(*found, (_NO_SQUARES, _NO_VIEWS), strict=True))
+            near = _near(squares, count)
+            # A part that gave as many as it was asked for may hold more that are as near as the last one.
+            edge = squares[near].max(initial=0)
+            if wanted >= total or all(len(one) < wanted or one.max() > edge for one, _ in found):
+                return views[near]
+            wanted *= 4
 
-    def _blocks(self, ranges: Ranges) -> Iterator[tuple[int, int, Floats]]:
-        """First and last view of parts of the ranges, and their embeddings."""
+    def _parts(self, ranges: Ranges) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]]:
+        """Views and rows of the ranges: long ones as they lie, some at a time, short ones gathered."""
+        short = []
         for start, stop in ranges:
-            if self._matrix is not None:
-                yield start, stop, self._matrix[start:stop]
+            if stop - start <= SHORT:
+                short.append(np.arange(start, stop))
                 continue
-            for first in range(start, stop, CACHED):
-                last = min(first + CACHED, stop)
-                yield first, last, decoded(self._embeddings.span(first, last))
+            for first in range(start, stop, PART):
+                last = min(first + PART, stop)
+                yield np.arange(first, last), self._embeddings.span(first, last)
+        if short:
+            every = np.concatenate(short)
+            for start in range(0, len(every), CHUNK):
+                views = every[start : start + CHUNK]
+                yield views, self._embeddings.rows(views)
 
     def _looked_at(self, total: int) -> float:
         """How many codes a search looks at, of a filter that lets `total` views through."""
@@ -221,11 +229,7 @@ class Removed:
         self.views = views
         self.bitmap = np.full(-(-total // 8), 255, np.uint8)
         np.bitwise_and.at(self.bitmap, views >> 3, ~(np.uint8(1) << (views & 7).astype(np.uint8)))
-
-    def within(self, first: int, last: int) -> npt.NDArray[np.int64]:
-        """Those of first..last, counted from `first`."""
-        a, b = np.searchsorted(self.views, (first, last))
-        return self.views[a:b] - first
+        self.selector = faiss.IDSelectorBitmap(self.bitmap)  # type: ignore[call-arg,arg-type]
 
 
 def decoded(rows: Any) -> Floats:
@@ -244,16 +248,6 @@ def _near(squares: Floats, count: int) -> npt.NDArray[np.int64]:
         return finite
     edge = np.partition(squares, count - 1)[count - 1]
     return np.flatnonzero(squares <= edge * (1 + _ROUNDING))
-
-
-def _squares(query: Floats, rows: Floats) -> Floats:
-    """Squared distances (n,) of rows (n, D), in float32."""
-    found = np.empty(len(rows), np.float32)
-    if len(rows):
-        query, rows = np.ascontiguousarray(query, np.float32), np.ascontiguousarray(rows)
-        arrays = (faiss.swig_ptr(one) for one in (found, query, rows))
-        faiss.fvec_L2sqr_ny(*arrays, rows.shape[1], len(rows))  # type: ignore[attr-defined]
-    return found
 
 
 def _bitmap(total: int, ranges: Ranges | None, removed: Removed | None) -> npt.NDArray[np.uint8]:
