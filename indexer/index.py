@@ -17,9 +17,13 @@ from indexer.scan import Scan
 from indexer.snapshot import Snapshot
 
 EXACT = 50_000  # views; one thread measures so many in some ten milliseconds
-AS_FAST = 5  # codes of an index are looked at in the time that one view is read and measured
+AS_FAST = 4  # codes of an index are looked at in the time that one view is read and measured
 CANDIDATES = 160  # measured at least, however few are asked for
-SAMPLE = 40  # vectors a list that the index is trained on
+FARTHER = 4  # times as many lists and candidates for a filter: what it lets through may all be far from the query, and
+# then it lies in many lists, and one bit a dimension tells less of it
+SAMPLE, MOST = 40, 160_000  # vectors that the index is trained on: so many a list, and at most
+ITERATIONS = 6  # of k-means
+GRAPH_FROM = 4_096  # lists: so many are not compared one by one but found through a graph, when adding and when searching
 CHUNK = 8_192  # rows copied at a time
 PART = 1 << 16  # rows measured at a time where they lie
 SHORT = 64  # ranges so long are copied together: to measure each alone costs more
@@ -52,7 +56,8 @@ def index_for(views: int) -> IndexSpec:
     if views <= EXACT:
         return IndexSpec("Flat")
     lists = 1 << round(np.log2(2 * views**0.5))
-    return IndexSpec(f"IVF{lists},RaBitQfs", nprobe=16, k_factor=12)
+    graph = "_HNSW32" if lists >= GRAPH_FROM else ""
+    return IndexSpec(f"IVF{lists}{graph},RaBitQfs", nprobe=16, k_factor=12)
 
 
 def parse_index(text: str) -> IndexSpec:
@@ -82,12 +87,14 @@ def train_index(spec: IndexSpec, embeddings: npt.NDArray[np.float16], memory: in
     lists = _inverted_file(index).nlist
     if lists > views:
         raise GalleryError(f"{spec.factory} has more lists than the gallery has drawings ({views}); choose a smaller one")
-    count = min(views, max(lists, min(SAMPLE * lists, memory // (8 * dimensions))))
+    count = min(views, max(lists, min(SAMPLE * lists, MOST, memory // (8 * dimensions))))
     rows = np.sort(np.random.default_rng(seed).choice(views, count, replace=False))
     sample = np.empty((count, dimensions), np.float32)
     for first in range(0, count, CHUNK):
         sample[first : first + CHUNK] = decoded(embeddings[rows[first : first + CHUNK]])
-    _inverted_file(index).cp.min_points_per_centroid = 1  # it is a rule of thumb, not an error, that a small sample is small
+    clustering = _inverted_file(index).cp
+    clustering.min_points_per_centroid = 1  # it is a rule of thumb, not an error, that a small sample is small
+    clustering.niter = ITERATIONS
     index.train(sample)
     return index
 
@@ -187,7 +194,8 @@ class Nearest:
 
     def _probed(self, total: int) -> int:
         """Lists looked into: more for a filter, to find as many in."""
-        return int(np.ceil(self._search["nprobe"] * len(self._embeddings) / max(1, total)))
+        views = len(self._embeddings)
+        return int(np.ceil(self._search["nprobe"] * (1 if total == views else FARTHER * views / max(1, total))))
 
     def _candidates(
         self, query: Floats, count: int, ranges: Ranges | None, total: int, removed: "Removed | None"
@@ -197,7 +205,8 @@ class Nearest:
         selector = None
         if ranges is not None or removed is not None:
             selector = faiss.IDSelectorBitmap(_bitmap(len(self._embeddings), ranges, removed))  # type: ignore[call-arg,arg-type]
-        wanted = min(total, max(CANDIDATES, count * self._search["k_factor"]))
+        wanted = max(CANDIDATES, count * self._search["k_factor"])
+        wanted = min(total, wanted if ranges is None else FARTHER * wanted)
         # A long answer needs more lists too.
         nprobe = min(inverted.nlist, max(self._probed(total), -(-4 * wanted * inverted.nlist // total)))
         while True:
