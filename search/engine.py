@@ -112,7 +112,7 @@ class SearchEngine:
         return self.snapshot.damage
 
     def catch_up(self) -> None:
-        """Apply what changed since the last time. Raises OverlayError, GalleryBusy, OSError; then nothing is applied."""
+        """Apply what changed since the last time. Raises OverlayError, GalleryBusy, OSError: what can be read is applied."""
         with self._changing:
             since = self.overlay.since(self.snapshot.manifest.last_change, self.encoder.sha256, self._mark)
             changes = self.overlay.embedded(since, self.encoder)
@@ -141,7 +141,10 @@ class SearchEngine:
                 lost = Counter(self.snapshot.labels(rows).tolist())
                 removed = Removed(self.snapshot.all_views_of(rows), self.snapshot.views)
                 self._changed = _Changed(before.gone | gone, lost, removed, additions)
+            if changes.anew and self._mark is not None:
+                log.warning("%s was exchanged: what is served is now what it holds", self.overlay.path)
             self._mark = changes.mark
+        self.overlay.check_others()
 
     def _unchanged(self) -> _Changed:
         return _Changed(additions=Additions(self.encoder.dimensions))

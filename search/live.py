@@ -206,7 +206,7 @@ class LiveGallery:
         wait = IMPATIENT if self._database_held else WAIT
         with _held(self._changing, wait, "the gallery is being changed by many at once; try again in a moment"):
             try:
-                yield Overlay(self.gallery, wait)
+                yield self._engine.overlay.waiting(wait)
             except GalleryBusy:
                 self._database_held = True
                 raise
