@@ -146,7 +146,10 @@ def _connected(path: Path, wait: float, mode: str, alone: bool = False) -> sqlit
         raise
     if application == APPLICATION and version > VERSION:
         connection.close()
-        raise OverlayError(f"{path} was written by a later version of Trazo: use that one, or restore an older backup (python -m indexer restore)")
+        raise OverlayError(
+            f"{path} was written by a later version of Trazo: use that one, or restore an older backup "
+            "(python -m indexer restore)"
+        )
     if (application, version) != (APPLICATION, VERSION):
         connection.close()
         raise OverlayError(f"{path} is no database of changes of this version; restore it (python -m indexer restore)")
