@@ -97,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     indexing.add_argument("--gallery", type=Path, required=True, metavar="G")
     indexing.add_argument("--out", type=Path, default=Path("reports/ann.svg"), metavar="FILE", help="PNG or SVG")
     indexing.add_argument("--queries", type=_positive, default=500)
+    indexing.add_argument("--drawings", type=_positive, metavar="N", help="of the gallery, at random (default: all)")
     indexing.add_argument("--k", type=_positive, default=10)
 
     timing = commands.add_parser("latency", help="milliseconds of a query: by stage, from many threads, over HTTP")
@@ -219,7 +220,9 @@ def _neighbours(args: argparse.Namespace) -> None:
 def _ann(args: argparse.Namespace) -> None:
     snapshot = open_current(args.gallery)
     manifest = snapshot.manifest
-    embeddings = decoded(snapshot.embeddings.span(0, snapshot.views))
+    count = min(args.drawings or snapshot.views, snapshot.views)
+    rows = np.sort(np.random.default_rng(args.seed).choice(snapshot.views, count, replace=False))
+    embeddings = decoded(snapshot.embeddings.rows(rows))
     served = IndexSpec(manifest.factory, **manifest.search)
     settings = sweep(embeddings, candidates(len(embeddings), served), args.k, args.queries, args.seed)
     draw_frontier(settings, args.k, args.out)

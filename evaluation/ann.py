@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from evaluation.ranking import EvaluationError
-from indexer.index import IndexSpec, Nearest, fill_index, train_index
+from indexer.exact import exact_furthest
+from indexer.index import CHUNK, IndexSpec, Nearest, fill_index, train_index
 
 Vectors = npt.NDArray[np.float32]
 Search = Callable[[Vectors], npt.NDArray[np.int64]]  # queries (Q, D) to rows (Q, k), asked one after the other
@@ -76,11 +77,9 @@ def sweep(
 
 
 def furthest_of_exact(vectors: Vectors, asked: Vectors, k: int) -> npt.NDArray[np.float64]:
-    """The distance (Q,) of each query's k-th exact neighbour, by brute force in float64."""
-    wide = vectors.astype(np.float64)
-    return np.array(
-        [np.partition(((wide - query) ** 2).sum(axis=1), k - 1)[k - 1] ** 0.5 for query in asked.astype(np.float64)]
-    )
+    """The distance (Q,) of each query's k-th exact neighbour, by brute force."""
+    blocks = (vectors[first : first + CHUNK] for first in range(0, len(vectors), CHUNK))
+    return np.sqrt(exact_furthest(asked, blocks, k))
 
 
 def ann_recall(
