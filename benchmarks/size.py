@@ -44,12 +44,16 @@ def main() -> None:
     parser.add_argument("--drawings", type=int, required=True, metavar="N")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="where the gallery is kept; default: nowhere")
     parser.add_argument("--index", metavar="FACTORY", help="instead of the one chosen by size")
+    parser.add_argument(
+        "--another", action="store_true", help="build a snapshot beside those that FOLDER has (use another seed)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     index = parse_index(args.index) if args.index else None
     with ExitStack() as stack:
         folder = args.work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trazo-size-")))
-        result = {} if history(folder) else alone(build_large, args.gallery, folder, args.drawings, index, args.seed)
+        there = history(folder) and not args.another
+        result = {} if there else alone(build_large, args.gallery, folder, args.drawings, index, args.seed)
         result |= alone(describe, args.gallery, folder)
         result |= alone(ask, args.gallery, folder, args.seed)
         result |= alone(change, folder)
