@@ -44,6 +44,7 @@ def main() -> None:
     parser.add_argument("--drawings", type=int, required=True, metavar="N")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="where the gallery is kept; default: nowhere")
     parser.add_argument("--index", metavar="FACTORY", help="instead of the one chosen by size")
+    parser.add_argument("--memory", type=int, default=MEMORY >> 20, metavar="MB", help="that the build may take")
     parser.add_argument("--another", action="store_true", help="build one more snapshot in FOLDER; use another seed")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -51,7 +52,7 @@ def main() -> None:
     with ExitStack() as stack:
         folder = args.work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trazo-size-")))
         there = history(folder) and not args.another
-        result = {} if there else alone(build_large, args.gallery, folder, args.drawings, index, args.seed)
+        result = {} if there else alone(build_large, args.gallery, folder, args.drawings, index, args.memory, args.seed)
         result |= alone(describe, args.gallery, folder)
         result |= alone(ask, args.gallery, folder, args.seed)
         result |= alone(change, folder)
@@ -74,7 +75,7 @@ def _send(pipe: Connection, work: Callable[..., dict[str, Any]], *arguments: Any
     pipe.send(work(*arguments))
 
 
-def build_large(base: Path, folder: Path, drawings: int, index: IndexSpec | None, seed: int) -> dict[str, Any]:
+def build_large(base: Path, folder: Path, drawings: int, index: IndexSpec | None, memory: int, seed: int) -> dict[str, Any]:
     """Write and publish the gallery; time and memory."""
     faiss.omp_set_num_threads(1)
     snapshot = open_current(base)
@@ -82,14 +83,15 @@ def build_large(base: Path, folder: Path, drawings: int, index: IndexSpec | None
     with Peak() as peak, writing(folder):
         started, worked = time.monotonic(), time.process_time()
         entries = enlarged(snapshot, drawings, seed)
-        place = write_snapshot(folder, entries, encoder, source={"size": drawings}, last_change=0, index=index)
+        source = {"size": drawings}
+        place = write_snapshot(folder, entries, encoder, source=source, last_change=0, memory=memory << 20, index=index)
         publish(folder, place.name)
         seconds, worked = time.monotonic() - started, time.process_time() - worked
     return {
         "build_seconds": round(seconds, 1),
         "build_cpu_seconds": round(worked, 1),
         "build_memory_mb": peak.megabytes,
-        "build_memory_asked_mb": MEMORY >> 20,
+        "build_memory_asked_mb": memory,
     }
 
 
