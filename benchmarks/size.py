@@ -134,6 +134,7 @@ def ask(base: Path, folder: Path, seed: int) -> dict[str, Any]:
     first = [Spent.of(engine.similar_to_embedding, query) for query in wide[50:]]
     asked = [Spent.of(engine.similar_to_embedding, query) for query in wide]
     filtered = [Spent.of(engine.similar_to_embedding, wide[n % QUERIES], 10, names) for n, names in enumerate(few)]
+    resident = {name: memory(name) for name in ("RssAnon", "RssFile", "VmRSS")}  # what follows maps the files once more
     nearest = Nearest.of(engine.snapshot)
     mapped = np.load(engine.snapshot.folder / EMBEDDINGS, mmap_mode="r")
     recall, interval = agreement_of(nearest, mapped, queries[:SAMPLED])
@@ -142,7 +143,7 @@ def ask(base: Path, folder: Path, seed: int) -> dict[str, Any]:
         "open_and_50_questions_seconds": round(first_questions, 2),
         "every_byte_checked_after_seconds": round(checked, 1),
         "memory_bytes_per_drawing": round((held - empty - net) * 1e6 / len(engine), 1),
-        "resident_mb": {name: memory(name) for name in ("RssAnon", "RssFile", "VmRSS")},
+        "resident_mb": resident,
         "ann_recall@10": round(recall, 4),
         "ann_recall@10_interval": [round(edge, 4) for edge in interval],
         "ann_recall@10_in_one_class": recall_in_classes(engine, nearest, queries, few[:SAMPLED]),
