@@ -20,7 +20,7 @@ from evaluation.provenance import provenance
 from evaluation.ranking import EvaluationError
 from evaluation.report import write_report
 from evaluation.robustness import INK, robustness
-from evaluation.subject import Subject, of_drawings, of_file, of_gallery
+from evaluation.subject import DRAWINGS, Subject, of_drawings, of_file, of_gallery
 from evaluation.uploads import uploads
 from indexer.errors import GalleryError
 from indexer.index import IndexSpec, decoded
@@ -114,6 +114,13 @@ def _add_subject(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusive
     subject.add_argument("--gallery", type=Path, metavar="G", help="the current snapshot of a gallery, as it is served")
     subject.add_argument("--data", type=Path, metavar="DIR", help="folder of <class>.ndjson, embedded by --checkpoint")
     parser.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name, with --data")
+    parser.add_argument(
+        "--drawings",
+        type=_positive,
+        default=DRAWINGS,
+        metavar="N",
+        help=f"a random sample of a gallery that has more (default {DRAWINGS})",
+    )
     add_selection(parser)
     return subject
 
@@ -169,7 +176,7 @@ def _ink(args: argparse.Namespace) -> None:
 
 def _subject(args: argparse.Namespace) -> Subject:
     if args.gallery:
-        return of_gallery(args.gallery)
+        return of_gallery(args.gallery, args.drawings, args.seed)
     return of_drawings(Encoder(find_checkpoint(args.checkpoint)), selected(args, "test"))
 
 
