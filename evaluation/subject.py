@@ -99,9 +99,8 @@ def of_gallery(gallery: Path, drawings: int = DRAWINGS, seed: int = 0) -> Subjec
     computed again from the strokes. Raises GalleryError.
     """
     snapshot, overlay = open_current(gallery), Overlay(gallery)
-    entries, total = _sampled(
-        (entry for entry in contents(snapshot, overlay, snapshot.manifest.net) if entry.own), drawings, seed
-    )
+    every = contents(snapshot, overlay, snapshot.manifest.net, overlay.last())
+    entries, total = _sampled((entry for entry in every if entry.own), drawings, seed)
     classes = tuple(sorted({entry.label for entry in entries}))
     items = (decode_item(entry.record, entry.id, entry.label) for entry in entries)
     again = of_drawings(snapshot.encoder, SketchSet.of(items, classes))
