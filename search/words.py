@@ -13,6 +13,7 @@ from indexer.errors import GalleryBusy
 from indexer.record import words_of
 from indexer.snapshot import Snapshot
 from indexer.stored import signed, unsigned
+from search.synonyms import meanings
 from sketches.item import Item, plain_text
 
 MAX_TEXT = 200  # characters
@@ -26,7 +27,7 @@ class Words:
     """The words of a snapshot's items and of those added since. They are read at the first question; threads need no lock.
 
     An item matches a text where each of its words begins a word of the item's name, tags or class. Words with a hyphen or the
-    like between them must follow each other.
+    like between them must follow each other. A text that names a thing with other names stands for all of them.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -45,22 +46,34 @@ class Words:
 
         Raises DamagedSketch for a text that is too long or not one, GalleryBusy while the words are still being read.
         """
-        pieces = [piece for piece in plain_text(text, "text", MAX_TEXT).split() if any(map(_in_words, piece))]
+        ways = [
+            [piece for piece in way.split() if any(map(_in_words, piece))]
+            for way in meanings(plain_text(text, "text", MAX_TEXT))
+        ]
         self._ready()
-        rows, keys = np.full(len(self._snapshot), bool(pieces)), frozenset[int]()
+        rows, keys = np.zeros(len(self._snapshot), bool), frozenset[int]()
         with self._lock:
             self._follow(dict(added))
-            for number, piece in enumerate(pieces):
-                # A string in quotes is words and nothing else, whatever is in it; the star makes the last one a beginning.
-                asked = '"{}"*'.format(piece.replace('"', '""'))
-                matching = np.zeros(len(rows), bool)
-                matching[self._found("items", asked)] = True
-                for label in self._found("classes", asked):
-                    first, last = self._snapshot.class_starts[label : label + 2].tolist()
-                    matching[first:last] = True
-                rows &= matching
-                found = frozenset(unsigned(key) for key in self._found("added", asked))
-                keys = keys & found if number else found
+            for pieces in filter(None, ways):
+                those, ones = self._with_all(pieces)
+                rows |= those
+                keys |= ones
+        return rows, keys
+
+    def _with_all(self, pieces: list[str]) -> tuple[npt.NDArray[np.bool_], frozenset[int]]:
+        """The items of which words begin with each of the pieces."""
+        rows, keys = np.ones(len(self._snapshot), bool), frozenset[int]()
+        for number, piece in enumerate(pieces):
+            # A string in quotes is words and nothing else, whatever is in it; the star makes the last one a beginning.
+            asked = '"{}"*'.format(piece.replace('"', '""'))
+            matching = np.zeros(len(rows), bool)
+            matching[self._found("items", asked)] = True
+            for label in self._found("classes", asked):
+                first, last = self._snapshot.class_starts[label : label + 2].tolist()
+                matching[first:last] = True
+            rows &= matching
+            found = frozenset(unsigned(key) for key in self._found("added", asked))
+            keys = keys & found if number else found
         return rows, keys
 
     def lengths(self) -> npt.NDArray[np.uint16]:

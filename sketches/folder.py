@@ -7,17 +7,17 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from tqdm import tqdm
 
 from sketches.binary import read_binary
 from sketches.errors import DamagedSketch, DatasetError, SketchError
-from sketches.item import MAX_NAME, Item, plain_text
+from sketches.item import MAX_LABEL, Item
 from sketches.ndjson import Damaged, read_ndjson
 from sketches.sketch import Sketch
 from sketches.sketch_set import SketchSet
-from sketches.table import PACKAGE_TABLES, TABLES, Entry, entry_of, read_table
+from sketches.table import TABLES, Entry, entry_of, read_table, table_files
 from sketches.thumbnail import thumbnail
 from sketches.upload import SUFFIXES, read_file
 
@@ -89,10 +89,9 @@ def read_folder(
 
 
 def fingerprint(folder: Path) -> str:
-    """A digest of the files that would be read, by name, size and time of change. Raises DatasetError."""
-    lines = [
-        f"{file.inside}\t{(stat := file.path.stat()).st_size}\t{stat.st_mtime_ns}" for file in _files(folder, LeftOut(False))
-    ]
+    """A digest of the files that would be read, and of their table, by name, size and time of change. Raises DatasetError."""
+    paths = [file.path for file in _files(folder, LeftOut(False))] + table_files(folder)
+    lines = [f"{os.path.relpath(path, folder)}\t{(stat := path.stat()).st_size}\t{stat.st_mtime_ns}" for path in paths]
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
@@ -102,22 +101,36 @@ def _files(folder: Path, left_out: LeftOut) -> list[_File]:
     if not root.is_dir():
         raise DatasetError(f"{folder} is not a folder; name one with <class>.ndjson files or pictures in it")
     found: list[_File] = []
-    for place, folders, names in os.walk(root):
+    seen = {root.resolve()}
+
+    def locked(error: OSError) -> None:
+        left_out.add("unreadable", _shown(Path(error.filename).relative_to(root)))
+
+    for place, folders, names in os.walk(root, onerror=locked, followlinks=True):
+        inner = []
         for name in sorted(folders):
+            path = Path(place) / name
             if _hidden(name):
-                left_out.add("hidden folders", str((Path(place) / name).relative_to(root)))
-        folders[:] = sorted(name for name in folders if not _hidden(name))
+                left_out.add("hidden folders", _shown(path.relative_to(root)))
+            elif (real := path.resolve()) in seen:
+                left_out.add("links to folders that are read already", _shown(path.relative_to(root)))
+            else:
+                seen.add(real)
+                inner.append(name)
+        folders[:] = inner
         for name in sorted(names):
             path = Path(place) / name
             inside = PurePosixPath(path.relative_to(root))
             suffix = path.suffix.lower()
             if _hidden(name):
-                left_out.add("hidden files", str(inside))
+                left_out.add("hidden files", _shown(inside))
+            elif not path.is_file():
+                left_out.add("links to nothing, pipes and the like", _shown(inside))
             elif suffix in _READERS or suffix in SUFFIXES:
                 label = path.stem if suffix in _READERS else inside.parts[0] if len(inside.parts) > 1 else ""
-                found.append(_File(path, unicodedata.normalize("NFC", label), inside))
+                found.append(_File(path, _called(label), inside))
             elif name not in TABLES:
-                left_out.add("files of other kinds", str(inside))
+                left_out.add("files of other kinds", _shown(inside))
     if not found:
         raise DatasetError(
             f"{folder} holds neither <class>.ndjson files nor pictures ({', '.join(SUFFIXES)}); "
@@ -126,13 +139,24 @@ def _files(folder: Path, left_out: LeftOut) -> list[_File]:
     return sorted(found, key=lambda file: (file.label, str(file.inside)))
 
 
+def _shown(path: PurePath | str) -> str:
+    """A path as it can be printed: names on a disk are bytes, of any encoding."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _called(name: str) -> str:
+    """What a file or folder is called: its name without characters that cannot be seen."""
+    seen = "".join(c if c.isprintable() or c in "\u200c\u200d" else " " for c in _shown(name))
+    return unicodedata.normalize("NFC", " ".join(seen.split())[:MAX_LABEL])
+
+
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
 def _tables(folder: Path) -> dict[str, Entry]:
     """A folder's own table, or that of the package whose icons it holds."""
-    return read_table(folder) or read_table(folder.absolute().parent, PACKAGE_TABLES)
+    return next((found for path in table_files(folder) if (found := read_table(path))), {})
 
 
 def _read(
@@ -157,16 +181,16 @@ def _read(
             continue
         try:
             item = _picture(file, table)
-        except SketchError as error:
+        except (SketchError, OSError) as error:
             if damaged == "refuse":
                 raise DamagedSketch(f"{file.path}: {error}", field="file") from error
-            log.warning("%s: %s (skipped)", file.path, error)
-            left_out.add("unreadable", str(file.inside))
+            log.warning("%s: %s (skipped)", _shown(file.path), error)
+            left_out.add("unreadable", _shown(file.inside))
             continue
         if item.id in first:
-            left_out.add("copies", f"{file.inside} of {first[item.id]}")
+            left_out.add("copies", f"{_shown(file.inside)} of {first[item.id]}")
             continue
-        first[item.id] = str(file.inside)
+        first[item.id] = _shown(file.inside)
         counts[item.label] += 1
         yield item
     left_out.tell(counts.total())
@@ -190,7 +214,7 @@ def _picture(file: _File, table: dict[str, Entry]) -> Item:
     data = file.path.read_bytes()
     reading = read_file(data)
     entry = entry_of(table, file.inside)
-    name = entry.name or plain_text(file.path.stem.encode("utf-8", "replace").decode()[:MAX_NAME], "name", MAX_NAME)
+    name = entry.name or _called(file.path.stem)
     number = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
     item = Item(number, file.label, reading.strokes, name, entry.tags, entry.link)
     return replace(item, picture=thumbnail(data))

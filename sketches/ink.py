@@ -12,6 +12,7 @@ from sketches.paper import without_desk
 from sketches.picture import Colours, Grey
 
 MIN_CONTRAST = 24  # of 255, between ink and paper
+EVEN = 3  # of 255: no photographed paper is as even as that
 PAPER_SIDE = 160  # light changes slowly: a picture of this size shows it
 SMALL = 300  # pixels
 FILL = 0.12  # of the longest side: areas wider than this are a ground on which darker lines can be seen
@@ -111,8 +112,13 @@ def _paper(picture: Grey) -> Grey:
     """The paper without its ink: what remains when all that is narrower than a fifth of the picture is closed away.
 
     Areas that are wider, and dark with a sharp edge, are ink too (a shadow's edge is soft): there it is as around them.
+    A picture that was never on paper is of one tone all around, and so is its ground.
     """
     height, width = picture.shape
+    border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]]).astype(np.int16)
+    ground = int(np.median(border))
+    if (np.abs(border - ground) <= EVEN).mean() > 0.9:
+        return np.full_like(picture, ground)
     zoom = min(1.0, PAPER_SIDE / max(height, width))
     small = np.asarray(
         cv2.resize(picture, (max(1, round(width * zoom)), max(1, round(height * zoom))), interpolation=cv2.INTER_AREA), np.uint8

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import resvg_py
 
+from sketches.areas import SOLID
 from sketches.errors import DamagedSketch, PictureError
 from sketches.ink import Ink, find_ink
 from sketches.mask import Mask, opened
@@ -22,7 +23,7 @@ from sketches.sketch import Stroke, Strokes, check_strokes
 from sketches.svg_document import Document, read_document
 from sketches.svg_paint import TooMuch, fit_viewport, origin_and_scale, shapes
 from sketches.svg_style import inline_styles
-from sketches.trace import SOLID, trace
+from sketches.trace import trace
 
 SEEN = 0.97  # of a line's length that lies on ink: it is taken whole
 HIDDEN = 0.05  # less of it: it is not taken at all

@@ -1,4 +1,5 @@
 import logging
+import os
 import unicodedata
 from io import BytesIO
 from pathlib import Path
@@ -10,7 +11,7 @@ from PIL import Image
 
 from sketches.doodles import doodle, write_doodles
 from sketches.errors import DamagedSketch, DatasetError
-from sketches.folder import read_folder, read_items
+from sketches.folder import fingerprint, read_folder, read_items
 from sketches.raster import RasterSpec, rasterise
 from sketches.svg import write_svg
 from tests.test_picture import GREY, saved
@@ -153,3 +154,49 @@ def test_a_folder_without_drawings_is_refused(tmp_path: Path) -> None:
     (tmp_path / ".hidden" / "a.png").write_bytes(picture(0))
     with pytest.raises(DatasetError, match="neither"):
         read_items(tmp_path)
+
+
+def test_links_and_pipes_end_no_reading(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "one.png").write_bytes(picture(1))
+    (tmp_path / "cat" / "round").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    os.mkfifo(tmp_path / "cat" / "pipe.png")
+    elsewhere = tmp_path.with_name(tmp_path.name + "-elsewhere")
+    elsewhere.mkdir()
+    (elsewhere / "two.png").write_bytes(picture(2))
+    (tmp_path / "dog").symlink_to(elsewhere, target_is_directory=True)
+    assert listed(tmp_path) == [("cat", "one"), ("dog", "two")]
+    assert "2 links to nothing, pipes and the like" in caplog.text and "cat/round" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("a\nb", "a b"), ("\u202egvs", "gvs"), ("x" * 200, "x" * 100), (b"\xff!", "\ufffd!")]
+)
+def test_names_are_what_can_be_seen_of_them(tmp_path: Path, file: str | bytes, name: str) -> None:
+    (tmp_path / f"{file if isinstance(file, str) else os.fsdecode(file)}.png").write_bytes(picture(1))
+    assert listed(tmp_path) == [("", name)]
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "File;Name;Tags\n./one.png;Größe;x,y\n".encode(),
+        "file,name,tags\none.png,Größe,x;y\n".encode("cp1252"),
+        "file\tname\ttags\none.png\tGröße\tx;y\n".encode("utf-16"),
+        'file,name,tags,link\none.png,"Größe",x;y,javascript:alert(1)\nnowhere.png,N,,\n'.encode(),
+    ],
+    ids=["semicolons", "cp1252", "utf-16", "bad link"],
+)
+def test_a_table_is_read_as_spreadsheets_write_it(tmp_path: Path, table: bytes) -> None:
+    (tmp_path / "one.png").write_bytes(picture(1))
+    (tmp_path / "items.csv").write_bytes(table)
+    (item,) = read_items(tmp_path)
+    assert (item.name, item.tags, item.link) == ("Größe", ("x", "y"), "")
+
+
+def test_a_folder_is_another_when_its_table_is(tmp_path: Path) -> None:
+    (tmp_path / "one.png").write_bytes(picture(1))
+    before = fingerprint(tmp_path)
+    (tmp_path / "items.csv").write_text("file,name\none.png,One\n")
+    assert fingerprint(tmp_path) != before
