@@ -102,8 +102,8 @@ class CheckedFile:
 class CheckedArray:
     """An array in a checked .npy file, mapped: what is asked for is read, and checked first. Rows are at most a block long.
 
-    Of a file that the system cannot keep in memory the rows of one question are fetched from the disk all at once, not one
-    after the other, and nothing around them.
+    Of a file that the system cannot keep in memory rows here and there are fetched from the disk all at once, not one after
+    the other, with nothing around them.
     """
 
     def __init__(self, file: CheckedFile) -> None:
@@ -130,24 +130,20 @@ class CheckedArray:
         if len(starts):
             self.file.check_spans(starts, starts + self._row)
         if self._from_disk is not None and len(starts) > 1:
-            for page in np.unique(starts // mmap.PAGESIZE).tolist():
-                self._fetch(page * mmap.PAGESIZE, mmap.PAGESIZE + self._row)
+            for start in (np.unique(starts // mmap.PAGESIZE) * mmap.PAGESIZE).tolist():
+                self._from_disk.madvise(mmap.MADV_WILLNEED, start, min(mmap.PAGESIZE + self._row, self.file.size - start))
         return self._mapped[rows]
 
     def span(self, first: int, last: int) -> npt.NDArray[np.generic]:
-        """Rows first..last as they lie in the file. Raises SnapshotError."""
-        if last > first:
-            bounds = self._start + np.array([first, last], np.int64) * self._row
-            self.file.check_spans(bounds[:1], bounds[1:])
-            if self._from_disk is not None:
-                start = int(bounds[0]) // mmap.PAGESIZE * mmap.PAGESIZE
-                self._fetch(start, int(bounds[1]) - start)
+        """Rows first..last, as they lie in the file; slices beyond its end are shorter. Raises SnapshotError."""
+        first, last = min(first, len(self)), min(last, len(self))
+        if first >= last:
+            return self._mapped[first:last]
+        start, stop = self._start + first * self._row, self._start + last * self._row
+        if self._from_disk is not None:  # read: the system then reads ahead, as it does not for what is mapped and random
+            return np.frombuffer(self.file.read(start, stop), self.dtype).reshape(-1, *self.shape[1:])
+        self.file.check_spans(np.array([start]), np.array([stop]))
         return self._mapped[first:last]
-
-    def _fetch(self, start: int, length: int) -> None:
-        """Let the system read a part of the file soon."""
-        assert self._from_disk is not None
-        self._from_disk.madvise(mmap.MADV_WILLNEED, start, min(length, self.file.size - start))
 
 
 def _digest(data: bytes) -> bytes:
