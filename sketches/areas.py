@@ -82,7 +82,9 @@ def is_line(spot: _Spot, side: int) -> bool:
     margin = int(width) + 2
     drawn = grown(np.pad(np.where(spot.middle, 255, 0).astype(np.uint8), margin), width / 2 + min(1.5, width / 20)) > 0
     there = np.pad(spot.mask, margin) > 0
-    return max(np.count_nonzero(there & ~drawn), np.count_nonzero(drawn & ~there)) < BARE * np.count_nonzero(there)
+    bare = BARE * np.count_nonzero(there)
+    # A width is known to a pixel.
+    return bool(np.count_nonzero(there & ~drawn) < bare and np.count_nonzero(drawn & ~there) < bare + spot.length)
 
 
 def _area(spot: _Spot, least: float) -> Mask:
