@@ -6,15 +6,18 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 from fontTools.ttLib import TTFont, TTLibError
 from matplotlib import _mathtext_data, get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
+from sketches.areas import SOLID as WIDE
 from sketches.errors import DatasetError, SketchError
 from sketches.item import Item
+from sketches.mask import opened
 from sketches.sketch import Strokes
-from sketches.trace import trace
+from sketches.trace import SOLID_PART, trace
 
 SOLID = 0.75  # of its ink: less is where the thick lines of a font meet, which a hand draws as lines
 SIZE = 400  # pixels of the em: a dot of an i is still more than a speck
@@ -52,7 +55,9 @@ def glyph_strokes(font: ImageFont.FreeTypeFont, char: str) -> Strokes:
     left, top, right, bottom = font.getbbox(char)
     sheet = Image.new("L", (int(right - left) + SIZE // 4, int(bottom - top) + SIZE // 4), 255)
     ImageDraw.Draw(sheet).text((SIZE // 8 - left, SIZE // 8 - top), char, fill=0, font=font)
-    return trace(np.where(np.asarray(sheet) < 128, 255, 0).astype(np.uint8), SOLID)
+    ink = np.where(np.asarray(sheet) < 128, 255, 0).astype(np.uint8)
+    wide = opened(ink, WIDE * max(cv2.boundingRect(ink)[2:]))
+    return trace(ink, SOLID_PART if np.count_nonzero(wide) > SOLID * np.count_nonzero(ink) else 1.0)
 
 
 def read_glyphs(fonts: Iterable[Path], chars: Iterable[str] = ()) -> Iterator[Item]:
