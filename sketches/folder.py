@@ -107,7 +107,7 @@ def _files(folder: Path, left_out: LeftOut) -> list[_File]:
         left_out.add("unreadable", _shown(Path(error.filename).relative_to(root)))
 
     for place, folders, names in os.walk(root, onerror=locked, followlinks=True):
-        inner = []
+        entered = []
         for name in sorted(folders):
             path = Path(place) / name
             if _hidden(name):
@@ -116,8 +116,8 @@ def _files(folder: Path, left_out: LeftOut) -> list[_File]:
                 left_out.add("links to folders that are read already", _shown(path.relative_to(root)))
             else:
                 seen.add(real)
-                inner.append(name)
-        folders[:] = inner
+                entered.append(name)
+        folders[:] = entered
         for name in sorted(names):
             path = Path(place) / name
             inside = PurePosixPath(path.relative_to(root))
