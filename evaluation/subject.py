@@ -1,5 +1,6 @@
 """What is measured: embeddings with labels and ids, from a gallery, a checkpoint on drawings, or a file of vectors."""
 
+import time
 import zlib
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -18,16 +19,21 @@ from indexer.record import decode_item
 from indexer.snapshot import open_current
 from nets.classify import classifier_report
 from nets.encoder import Encoder
+from sketches.labelled import Labelled
+from sketches.picture_set import PictureSet
 from sketches.sketch_set import SketchSet
+from sketches.view import takes_pictures
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What stands behind embeddings that were made here: the drawings, the net, and its logits (N, the net's classes)."""
+    """What stands behind embeddings that were made here: the drawings or pictures, the net, and its logits (N, the net's
+    classes); and how many seconds it took to make them all."""
 
-    sketches: SketchSet
+    sketches: Labelled
     encoder: Encoder
     logits: npt.NDArray[np.float32]
+    seconds: float
 
     @property
     def targets(self) -> npt.NDArray[np.int64]:
@@ -78,11 +84,13 @@ class Subject:
     drawn: Drawn | None = None
 
 
-def of_drawings(encoder: Encoder, sketches: SketchSet) -> Subject:
-    """Drawings embedded now, by this encoder."""
+def of_drawings(encoder: Encoder, sketches: Labelled) -> Subject:
+    """Drawings or pictures embedded now, by this encoder."""
+    started = time.monotonic()
     embeddings, logits = encoder.encode(sketches)
+    seconds = time.monotonic() - started
     source = {"checkpoint": encoder.name, "checkpoint_sha256": encoder.sha256}
-    drawn = Drawn(sketches, encoder, logits)
+    drawn = Drawn(sketches, encoder, logits, seconds)
     return Subject(embeddings, sketches.labels, sketches.ids, sketches.classes, source, drawn)
 
 
@@ -96,7 +104,8 @@ def of_gallery(gallery: Path) -> Subject:
     entries = [entry for entry in contents(snapshot, overlay, snapshot.manifest.net) if entry.own]
     classes = tuple(sorted({entry.label for entry in entries}))
     items = (decode_item(entry.record, entry.id, entry.label) for entry in entries)
-    again = of_drawings(snapshot.encoder, SketchSet.of(items, classes))
+    pictures = takes_pictures(snapshot.encoder.config.view)
+    again = of_drawings(snapshot.encoder, PictureSet.of(items, classes) if pictures else SketchSet.of(items, classes))
     embeddings = again.embeddings.copy()
     for row, entry in zip(embeddings, entries, strict=True):
         if entry.embedding is not None:

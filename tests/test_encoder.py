@@ -83,7 +83,7 @@ def test_a_graph_that_does_not_belong_to_its_weights_or_raster_is_refused(old: P
     wrong = {
         "belong together": [replace(good, weights=fewer), replace(good, weights=wider), replace(good, graph=b"no graph")],
         "other rasters": [
-            replace(good, config=replace(good.config, raster=RasterSpec())),
+            replace(good, config=replace(good.config, view=RasterSpec())),
             replace(good, config=replace(good.config, classes=("a", "b"))),
         ],
     }
