@@ -31,8 +31,8 @@ from indexer.exact import agreement_of
 from indexer.index import CHUNK, IndexSpec, Nearest, decoded, parse_index
 from indexer.pointer import publish
 from indexer.snapshot import EMBEDDINGS, Snapshot, open_current
-from search.engine import SearchEngine
 from search.live import LiveGallery
+from search.local import LocalEngine
 
 QUERIES, FILTERED, ADDED = 1_000, 200, 20
 
@@ -136,7 +136,7 @@ def ask(base: Path, folder: Path, seed: int) -> dict[str, Any]:
     faiss.omp_set_num_threads(1)
     empty = memory("RssAnon")
     started = time.monotonic()
-    engine = SearchEngine.open(folder)
+    engine = LocalEngine.open(folder)
     opened = time.monotonic() - started
     queries = jittered(open_current(base), QUERIES, np.random.default_rng(seed + 1))[1]
     wide = np.zeros((QUERIES, 1024), np.float32)
@@ -184,10 +184,10 @@ def encoder_memory(base: Path) -> float:
 
 def change(folder: Path) -> dict[str, Any]:
     """Drawings added while it is served: milliseconds beside the embedding."""
-    live = LiveGallery(folder)
+    live, snapshot = LiveGallery(folder), open_current(folder)
     spent = []
     for row in range(ADDED):
-        item = live.engine.snapshot.item(row)
+        item = snapshot.item(row)
         embedding = timed(live.engine.embed, item.strokes)
         spent.append(timed(live.add, item.label, item.strokes) - embedding)
     live.close()

@@ -26,7 +26,7 @@ from indexer.rebuild import Gate, rebuild
 from indexer.snapshot import CHECKPOINT
 from nets.checkpoint import load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
-from search.engine import SearchEngine
+from search.local import LocalEngine
 from sketches.sketch import as_drawing
 
 QUERIES, K = 50, 10
@@ -104,7 +104,7 @@ def main() -> None:
         "p99_ratio": round(milliseconds(during)[1] / milliseconds(quiet)[1], 2),
         "swap_seconds_median_max": [round(float(f([end - start for start, end in swaps])), 2) for f in (np.median, np.max)],
         "resident_mb": memory,
-        "drawings": len(SearchEngine.open(args.gallery)),
+        "drawings": len(LocalEngine.open(args.gallery)),
         "load": os.getloadavg(),
         "cpus": os.cpu_count(),
         "python": platform.python_version(),
@@ -131,7 +131,7 @@ def answers(gallery: Path, names: tuple[str, str], seed: int) -> tuple[dict[str,
     bodies: list[dict[str, object]] = []
     for name in names:
         publish(gallery, name)
-        engine = SearchEngine.open(gallery)
+        engine = LocalEngine.open(gallery)
         rows = np.random.default_rng(seed).integers(len(engine.snapshot), size=QUERIES)
         drawings = [engine.snapshot.strokes(row) for row in rows]
         expected[name] = [[str(hit.id) for hit in engine.similar(drawing, K).hits] for drawing in drawings]

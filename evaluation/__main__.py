@@ -257,8 +257,8 @@ def _ann(args: argparse.Namespace) -> None:
 
 def _latency(args: argparse.Namespace) -> None:
     engine = SearchEngine.open(args.gallery)
-    rows = np.random.default_rng(args.seed).integers(len(engine.snapshot), size=args.queries)
-    drawings = [engine.snapshot.item(row).look for row in rows.tolist()]
+    keys = np.random.default_rng(args.seed).choice(engine.sample(args.queries, args.seed).ids, args.queries)
+    drawings = [engine.item(key).look for key in keys.tolist()]
     single = single_queries(engine, drawings)
     for kind, stages in single.items():
         print(f"{kind:8}", "  ".join(f"{stage} {t.p50:.2f} / {t.p95:.2f} / {t.p99:.2f}" for stage, t in stages.items()), "ms")

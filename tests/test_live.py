@@ -22,6 +22,7 @@ from indexer.rollback import rollback
 from nets.encoder import Encoder
 from search.engine import SearchEngine
 from search.live import LiveGallery
+from search.local import LocalEngine
 from search.results import DuplicateSketch, UnknownSketch
 from sketches.errors import SketchError
 from sketches.item import Picture
@@ -367,7 +368,7 @@ def test_the_watcher_survives_anything(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr(SearchEngine, "catch_up", fail)
+        patched.setattr(LocalEngine, "catch_up", fail)
         eventually(lambda: live.status.stale)
         assert live.status.why
     change_gallery(live.gallery, added=[doodles.sketch(100)])

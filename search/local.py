@@ -1,0 +1,324 @@
+"""LocalEngine: a gallery in a folder of this machine."""
+
+import logging
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.errors import SnapshotError
+from indexer.index import Nearest, Ranges, Removed
+from indexer.overlay import Added, Overlay
+from indexer.rows import Mark
+from indexer.snapshot import Snapshot, open_current
+from indexer.view import View
+from search.additions import Additions
+from search.engine import Embedding, Question, Sample, SearchEngine
+from search.results import Hit, SearchError, UnknownSketch
+from search.words import Words
+from sketches.item import Item
+from sketches.sketch import Sketch, Strokes
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """What differs from the snapshot; a search keeps to the one it began with.
+
+    gone  rows of the snapshot's items that were removed or replaced; `lost` how many of each class (by its number), and
+          `removed` their views
+    """
+
+    gone: frozenset[int] = frozenset()
+    lost: Mapping[int, int] = field(default_factory=dict)
+    removed: Removed | None = None
+    additions: Additions = field(default_factory=Additions)
+
+
+@dataclass(frozen=True)
+class LocalChanges:
+    """The overlay, and what a change is held to: the number of the last change that the snapshot holds, its ids, its net."""
+
+    overlay: Overlay
+    held: int
+    holds: Callable[[int], bool]
+    net: str
+
+    def change(self, added: Sequence[Added] = (), removed: Sequence[int] = ()) -> int:
+        return self.overlay.change(self.held, self.holds, self.net, added, removed)
+
+    def add_view(self, key: int, strokes: Strokes, by: str, embedding: Embedding) -> View:
+        return self.overlay.add_view(self.held, self.holds, self.net, key, strokes, by, embedding)
+
+    def remove_view(self, view: int) -> None:
+        self.overlay.remove_view(self.held, view)
+
+
+class LocalEngine(SearchEngine):
+    """One snapshot and its changes, in memory or mapped."""
+
+    def __init__(self, snapshot: Snapshot, overlay: Overlay) -> None:
+        self._snapshot = snapshot
+        self.overlay = overlay
+        self.encoder = snapshot.encoder
+        self._nearest = Nearest.of(snapshot)
+        self._words = Words(snapshot)
+        self._class_numbers = {name: number for number, name in enumerate(snapshot.classes)}
+        self._changed = self._unchanged()
+        self._mark: Mark | None = None
+        self._changing = threading.Lock()
+        self.catch_up()
+
+    @classmethod
+    def open(cls, gallery: Path) -> "LocalEngine":
+        engine = cls(open_current(gallery), Overlay(gallery))
+        if not engine.snapshot.checked:
+            stop = threading.Event()
+            weakref.finalize(engine, stop.set)
+            threading.Thread(target=_check, args=(engine.snapshot, stop), name="snapshot-check", daemon=True).start()
+        return engine
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    def __len__(self) -> int:
+        changed = self._changed
+        return len(self.snapshot) - len(changed.gone) + len(changed.additions)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, int) and self._holds(key, self._changed)
+
+    def in_snapshot(self, key: int) -> bool:
+        """Whether the snapshot has an item of this id, whatever changed since."""
+        return self.snapshot.row(key) is not None
+
+    def holds(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        changed = self._changed
+        rows = self.snapshot.rows(keys)
+        here = rows >= 0
+        if changed.gone:
+            here &= ~np.isin(rows, np.array(sorted(changed.gone)))
+        if len(changed.additions):
+            here |= np.isin(keys, np.array(list(changed.additions.items), np.uint64))
+        return here
+
+    @property
+    def unfolded(self) -> int:
+        changed = self._changed
+        return len(changed.gone) + len(changed.additions)
+
+    @property
+    def damage(self) -> SnapshotError | None:
+        return self.snapshot.damage
+
+    def catch_up(self) -> None:
+        with self._changing:
+            since = self.overlay.since(self.snapshot.manifest.last_change, self.encoder.sha256, self._mark)
+            changes = self.overlay.embedded(since, self.encoder)
+            before = self._unchanged() if changes.anew else self._changed
+            additions = before.additions
+            gone = {
+                row
+                for key in (*changes.removed, *(one.item.id for one in changes.added))
+                if (row := self.snapshot.row(key)) is not None
+            }
+            for key in changes.removed:
+                additions.discard(key)
+            for one in changes.added:
+                assert one.embedding is not None
+                additions.add(one.item, one.embedding)
+            for view in changes.removed_views:
+                additions.discard_view(view)
+            for drawn in changes.views:
+                label = self._label(drawn.item_id, additions)
+                if label is not None and drawn.embedding is not None:
+                    additions.add_view(drawn.id, drawn.item_id, label, drawn.embedding)
+            if gone <= before.gone:
+                self._changed = replace(before, additions=additions)
+            else:
+                rows = np.array(sorted(before.gone | gone))
+                lost = Counter(self.snapshot.labels(rows).tolist())
+                removed = Removed(self.snapshot.all_views_of(rows), self.snapshot.views)
+                self._changed = _Changed(before.gone | gone, lost, removed, additions)
+            self._mark = changes.mark
+
+    def changes(self, wait: float) -> LocalChanges:
+        overlay = Overlay(self.overlay.path.parent, wait)
+        return LocalChanges(overlay, self.snapshot.manifest.last_change, self.in_snapshot, self.encoder.sha256)
+
+    def embedding(self, key: int) -> Embedding:
+        changed = self._changed
+        try:
+            return changed.additions.embedding(key)
+        except KeyError:
+            return self.snapshot.item_embeddings(np.array([self._known_row(key, changed)]))[0]
+
+    def item(self, key: int) -> Item:
+        changed = self._changed
+        added = changed.additions.items.get(key)
+        if added is not None:
+            return replace(added, picture=self.overlay.picture(key))
+        return self.snapshot.item(self._known_row(key, changed))
+
+    def sketch(self, key: int) -> Sketch:
+        changed = self._changed
+        return changed.additions.items.get(key) or self.snapshot.item(self._known_row(key, changed))
+
+    def views(self, key: int) -> tuple[View, ...]:
+        self.sketch(key)
+        return self.overlay.views(key)
+
+    def classes(self) -> dict[str, int]:
+        changed = self._changed
+        names = dict.fromkeys((*self._class_numbers, *list(changed.additions.counts)))
+        return {name: count for name in names if (count := self._count(name, changed))}
+
+    def sample(self, count: int, seed: int = 0) -> Sample:
+        snapshot = self.snapshot
+        rows = np.sort(np.random.default_rng(seed).choice(len(snapshot), min(count, len(snapshot)), replace=False))
+        return Sample(snapshot.ids[rows], snapshot.labels(rows), snapshot.classes, snapshot.item_embeddings(rows))
+
+    def _unchanged(self) -> _Changed:
+        return _Changed(additions=Additions(self.encoder.dimensions))
+
+    def _count(self, name: str, changed: _Changed) -> int:
+        """The number of items of a class."""
+        number, count = self._class_numbers.get(name), changed.additions.counts.get(name, 0)
+        if number is None:
+            return count
+        first, last = self.snapshot.class_starts[number : number + 2].tolist()
+        return count + int(last - first) - changed.lost.get(number, 0)
+
+    def _label(self, key: int, additions: Additions) -> str | None:
+        """The class of an item, if there is one."""
+        if key in additions.items:
+            return additions.items[key].label
+        row = self.snapshot.row(key)
+        return None if row is None else self.snapshot.label(row)
+
+    def _holds(self, key: int, changed: _Changed) -> bool:
+        if key in changed.additions.items:
+            return True
+        row = self.snapshot.row(key)
+        return row is not None and row not in changed.gone
+
+    def _known_row(self, key: int, changed: _Changed) -> int:
+        row = self.snapshot.row(key)
+        if row is None or row in changed.gone:
+            raise UnknownSketch(f"the gallery has no sketch {key}", field="id")
+        return row
+
+    def _found(self, query: Embedding, question: Question, excluded: Collection[int]) -> tuple[Hit, ...]:
+        changed = self._changed
+        labels = None if question.classes is None else self._known_classes(question.classes, changed)
+        wanted = question.offset + question.k + len(excluded)  # more than asked for: the query may be among them
+        among = None
+        if labels is not None:
+            starts = self.snapshot.view_starts.tolist()
+            among = [(starts[number], starts[number + 1]) for number in self._numbers(labels)]
+        found = self._nearest_items(query, wanted, among, changed)
+        nearest = changed.additions.nearest(query, wanted, labels, excluded)
+        matching: frozenset[int] = frozenset()
+        if question.text:
+            rows, added = self._matches(question.text, labels, changed)
+            keys = np.array([*self.snapshot.ids[rows].tolist(), *(one.id for one in added)], np.uint64)
+            matching = frozenset(keys.tolist())
+            found |= self._nearest_items(query, wanted, _ranges(rows[self.snapshot.view_items]), changed)
+            nearest += changed.additions.nearest(query, wanted, labels, excluded, keys)
+        for square, key in nearest:
+            found[key] = min(square, found.get(key, np.inf))
+        far = np.inf if question.max_distance is None else question.max_distance
+        ranked = sorted(
+            (key not in matching, distance, key)
+            for key, square in found.items()
+            if key not in excluded and (distance := max(0.0, square) ** 0.5) <= far
+        )
+        chosen = ranked[question.offset : question.offset + question.k]
+        return self._hits([(distance, key) for _, distance, key in chosen], question.offset, changed.additions)
+
+    def _called(self, question: Question) -> tuple[Hit, ...]:
+        changed = self._changed
+        labels = None if question.classes is None else self._known_classes(question.classes, changed)
+        rows, added = self._matches(question.text, labels, changed)
+        keys = np.array([*self.snapshot.ids[rows].tolist(), *(one.id for one in added)], np.uint64)
+        lengths = [*self._words.lengths()[rows].tolist(), *(len(one.name or one.label) for one in added)]
+        chosen = keys[np.lexsort((keys, lengths))][question.offset : question.offset + question.k].tolist()
+        return self._hits([(float("nan"), key) for key in chosen], question.offset, changed.additions)
+
+    def _hits(self, chosen: Iterable[tuple[float, int]], offset: int, additions: Additions) -> tuple[Hit, ...]:
+        """Distances and ids as hits, without items that were removed while they were searched for."""
+        hits: list[Hit] = []
+        for distance, key in chosen:
+            words = self._words_of(key, additions)
+            if words is not None:
+                hits.append(Hit(key, words[0], distance, offset + len(hits) + 1, words[1]))
+        return tuple(hits)
+
+    def _matches(self, text: str, labels: frozenset[str] | None, changed: _Changed) -> tuple[npt.NDArray[np.bool_], list[Item]]:
+        """Which items of the snapshot (N,) and which added ones match a text; only those that are there, and of `labels`."""
+        items = dict(changed.additions.items)
+        rows, keys = self._words.matches(text, items)
+        rows[list(changed.gone)] = False
+        if labels is not None:
+            inside = np.zeros_like(rows)
+            for number in self._numbers(labels):
+                inside[slice(*self.snapshot.class_starts[number : number + 2].tolist())] = True
+            rows &= inside
+        return rows, [items[key] for key in keys if labels is None or items[key].label in labels]
+
+    def _numbers(self, labels: frozenset[str]) -> list[int]:
+        """The snapshot's numbers of classes, those it has, ascending."""
+        return sorted(self._class_numbers[name] for name in labels if name in self._class_numbers)
+
+    def _nearest_items(self, query: Embedding, wanted: int, among: Ranges | None, changed: _Changed) -> dict[int, float]:
+        """Squared distances of at least the `wanted` nearest items of the snapshot, by id: each by its nearest view.
+
+        Only views of the ranges `among`, where given.
+        """
+        snapshot, count = self.snapshot, wanted
+        used = query[: snapshot.dimensions]
+        beyond = float(np.square(query[snapshot.dimensions :]).sum())
+        while True:
+            squares, views = self._nearest(used, count, among, changed.removed)
+            items, first = np.unique(snapshot.view_items[views], return_index=True)  # the first is the nearest
+            if len(items) >= wanted or len(views) < count:
+                return dict(zip(snapshot.ids[items].tolist(), (squares[first] + beyond).tolist(), strict=True))
+            count *= 2  # items with many views
+
+    def _words_of(self, key: int, additions: Additions) -> tuple[str, str] | None:
+        """Label and name of an item that was found; None for one that was removed while it was searched for."""
+        added = additions.items.get(key)
+        if added is not None:
+            return added.label, added.name
+        row = self.snapshot.row(key)
+        return None if row is None else (self.snapshot.label(row), self.snapshot.name_of(row))
+
+    def _known_classes(self, classes: Sequence[str], changed: _Changed) -> frozenset[str]:
+        unknown = [name for name in classes if not self._count(name, changed)]
+        if unknown or not classes:
+            raise SearchError(
+                f"the gallery has no class {unknown[0]!r}" if unknown else "name at least one class, or leave classes out",
+                field="classes",
+            )
+        return frozenset(classes)
+
+
+def _check(snapshot: Snapshot, stop: threading.Event) -> None:
+    """Check the rest of a large snapshot. What is found is remembered there, and refused to everybody who asks."""
+    try:
+        snapshot.verify(stop)
+    except SnapshotError as error:
+        log.error("%s", error)
+
+
+def _ranges(wanted: npt.NDArray[np.bool_]) -> Ranges:
+    """First and last place of each run of them."""
+    edges = np.flatnonzero(np.diff(wanted.view(np.int8), prepend=0, append=0))
+    return [(first, last) for first, last in edges.reshape(-1, 2).tolist()]
