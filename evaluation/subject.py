@@ -33,7 +33,7 @@ class Drawn:
     sketches: Labelled
     encoder: Encoder
     logits: npt.NDArray[np.float32]
-    seconds: float
+    seconds: float = 0.0
 
     @property
     def targets(self) -> npt.NDArray[np.int64]:

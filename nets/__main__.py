@@ -16,6 +16,7 @@ from nets.architectures.registry import DIGITS, KINDS, NETS, TRANSFORMERS
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
 from nets.encoder import Encoder
+from nets.predict import main as predict
 from nets.training.committee import Layer, fitted_layer, mean_answer
 from nets.training.fit import fit_checkpoints
 from nets.training.frozen import train_last_layer
@@ -31,6 +32,9 @@ from sketches.view import sized
 
 
 def main(arguments: list[str] | None = None) -> int:
+    asked = sys.argv[1:] if arguments is None else arguments
+    if asked[:1] == ["predict"]:
+        return predict(asked[1:])
     parser = argparse.ArgumentParser(prog="python -m nets", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
@@ -126,7 +130,9 @@ def main(arguments: list[str] | None = None) -> int:
     exporting = commands.add_parser("export", help="put into checkpoints the graph that ONNX Runtime embeds with")
     exporting.add_argument("checkpoints", nargs="+", type=Path, metavar="FILE", help="written before there were graphs")
 
-    args = parser.parse_args(arguments)
+    commands.add_parser("predict", help="the likeliest classes of pictures, SVG and ndjson", add_help=False)
+
+    args = parser.parse_args(asked)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         commands_by_name = {"train": _train, "evaluate": _evaluate, "fit": _fit, "things": _things, "export": _export}

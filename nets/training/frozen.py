@@ -23,7 +23,7 @@ from sketches.photograph import PhotographSpec
 from sketches.picture_set import PictureSet
 from sketches.protocol import split
 
-VARIANTS = 3  # of each picture beside itself, where the recipe augments: an epoch shows one of the four
+VARIANTS = 2  # of each picture beside itself, where the recipe augments: an epoch shows one of the three
 
 log = logging.getLogger(__name__)
 
