@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from indexer.build import UNFINISHED, writing
-from indexer.database import check
 from indexer.errors import SnapshotError
 from indexer.exact import agreement
 from indexer.index import Nearest
@@ -65,7 +64,7 @@ def verify(gallery: Path, name: str | None = None) -> dict[str, Any]:
     if share < expected - 0.05:
         raise SnapshotError(f"{folder}: the index finds {share:.2f} of the exact neighbours, not {expected:.2f}; rebuild it")
     overlay = Overlay(gallery)
-    check(overlay.path, overlay.wait)
+    overlay.check()
     changes = overlay.since(snapshot.manifest.last_change, snapshot.manifest.net)
     return {
         "snapshot": snapshot.name,

@@ -7,8 +7,10 @@ is kept, with the digest of the net that made it.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from indexer.database import copy, create, reading, writing_to
-from indexer.errors import ChangeRefused, GalleryBusy, GalleryError
+from indexer.database import copy_database, create, reading, writing_to
+from indexer.errors import ChangeRefused, GalleryBusy, GalleryError, OverlayError
 from indexer.record import decode_item, decode_view, encode_item, encode_view
 from indexer.rows import SCHEMA, Mark, Row, Rows
 from indexer.stored import pack_embedding, signed, unpack_embedding, unsigned
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 
 CHANGES = "changes.sqlite"
 WAIT = 3.0  # seconds behind another writer
+PAUSE = 5.0  # seconds between two looks through a file that others write to
 MAX_BY = 100  # characters of who drew a view
 
 Embedding = npt.NDArray[np.float32]  # (1024,)
@@ -65,6 +68,15 @@ class Changes:
     views: tuple[View, ...] = ()
 
 
+class _Seen:
+    """What one process knows of the file: how it was when all of it was last read or written, or found damaged."""
+
+    whole: tuple[int, ...] | None = None
+    damaged: tuple[int, ...] | None = None
+    why: OverlayError | None = None
+    again: float = 0.0  # not looked through before
+
+
 class Overlay:
     """The changes of one gallery. Nothing stays open between two calls, so threads and processes share it without a lock.
 
@@ -75,10 +87,45 @@ class Overlay:
     def __init__(self, gallery: Path, wait: float = WAIT, name: str = CHANGES) -> None:
         self.path = gallery / name
         self.wait = wait
+        self._seen = _Seen()
+
+    def waiting(self, wait: float) -> "Overlay":
+        """The same with another patience."""
+        other = copy(self)
+        other.wait = wait
+        return other
 
     def create(self) -> None:
         """Make an empty database where there is none."""
         create(self.path, SCHEMA)
+
+    def check(self) -> None:
+        """Read all of it. Raises OverlayError for whatever is not as it was written."""
+        file = self._file()
+        with self._reading() as rows:
+            rows.check()
+        self._seen.whole = file
+
+    def check_others(self) -> None:
+        """Read all of it where somebody else has written to it, now and then. What is damaged is so until the file changes."""
+        seen, file = self._seen, self._file()
+        if file == seen.whole:
+            return
+        if seen.why is not None and file == seen.damaged:
+            raise seen.why
+        if time.monotonic() < seen.again:
+            return
+        seen.again = time.monotonic() + PAUSE
+        try:
+            self.check()
+        except OverlayError as error:
+            seen.damaged, seen.why = file, error
+            raise
+
+    def idle(self) -> None:
+        """Wait until no other process writes."""
+        with writing_to(self.path, self.wait):
+            pass
 
     def last(self) -> int:
         """The number of the last change; 0 where there was none."""
@@ -239,7 +286,7 @@ class Overlay:
 
     def copy(self, to: Path) -> "Overlay":
         """A copy at one moment, by SQLite's own backup; in place of what a database at `to` holds."""
-        copy(self.path, to, self.wait)
+        copy_database(self.path, to, self.wait)
         return Overlay(to.parent, self.wait, to.name)
 
     @contextmanager
@@ -249,8 +296,21 @@ class Overlay:
 
     @contextmanager
     def _writing(self) -> Iterator[Rows]:
+        """To write, for who has seen the whole of it: nothing is acknowledged on top of what cannot be read."""
         with writing_to(self.path, self.wait) as connection:
-            yield Rows(connection)
+            rows = Rows(connection)
+            if self._file() != self._seen.whole:
+                rows.check()
+            yield rows
+        self._seen.whole = self._file()
+
+    def _file(self) -> tuple[int, ...] | None:
+        """What tells the file as it is now from any other; None where there is none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _look(one: Added | View) -> Look:

@@ -25,6 +25,7 @@ CREATE INDEX views_by_item ON views (item);
 """
 
 Table = Literal["items", "views"]
+TABLES: tuple[Table, ...] = ("items", "views")
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,19 @@ class Rows:
         found = self._connection.execute("SELECT token FROM changes WHERE number = ?", (mark.number,)).fetchone()
         return (found[0] if found else "") == mark.token
 
+    def check(self) -> None:
+        """Hold every page to SQLite's own rules, and every row to its checksum."""
+        (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise OverlayError(f"the database of changes is damaged ({found}); {RESTORE}")
+        self.check_total()
+        for table in TABLES:
+            for _ in self.all_after(table, self.mark.number):
+                pass
+
     def check_total(self) -> None:
         """See that no row is missing and none is too many."""
-        sums = [row[0] for table in ("items", "views") for row in self._connection.execute(f"SELECT sum FROM {table}")]
+        sums = [row[0] for table in TABLES for row in self._connection.execute(f"SELECT sum FROM {table}")]
         if (len(sums), _exclusive_or(sums)) != (self._count, self._total):
             raise OverlayError(
                 f"the database of changes has {len(sums)} rows of the {self._count} that were written; {RESTORE}"

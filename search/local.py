@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from indexer.errors import SnapshotError
 from indexer.index import Nearest, Ranges, Removed
-from indexer.overlay import Added, Overlay
+from indexer.overlay import Added, Changes, Overlay
 from indexer.rows import Mark
 from indexer.snapshot import Snapshot, open_current
 from indexer.view import View
@@ -122,35 +122,43 @@ class LocalEngine(SearchEngine):
         with self._changing:
             since = self.overlay.since(self.snapshot.manifest.last_change, self.encoder.sha256, self._mark)
             changes = self.overlay.embedded(since, self.encoder)
-            before = self._unchanged() if changes.anew else self._changed
-            additions = before.additions
-            gone = {
-                row
-                for key in (*changes.removed, *(one.item.id for one in changes.added))
-                if (row := self.snapshot.row(key)) is not None
-            }
-            for key in changes.removed:
-                additions.discard(key)
-            for one in changes.added:
-                assert one.embedding is not None
-                additions.add(one.item, one.embedding)
-            for view in changes.removed_views:
-                additions.discard_view(view)
-            for drawn in changes.views:
-                label = self._label(drawn.item_id, additions)
-                if label is not None and drawn.embedding is not None:
-                    additions.add_view(drawn.id, drawn.item_id, label, drawn.embedding)
-            if gone <= before.gone:
-                self._changed = replace(before, additions=additions)
-            else:
-                rows = np.array(sorted(before.gone | gone))
-                lost = Counter(self.snapshot.labels(rows).tolist())
-                removed = Removed(self.snapshot.all_views_of(rows), self.snapshot.views)
-                self._changed = _Changed(before.gone | gone, lost, removed, additions)
-            self._mark = changes.mark
+            if changes.anew or changes.mark != self._mark:
+                self._apply(changes)
+        self.overlay.check_others()
+
+    def _apply(self, changes: Changes) -> None:
+        """Let every search that begins from now on see the changes: all at once, so that none sees half of one."""
+        before = self._unchanged() if changes.anew else self._changed
+        additions = before.additions.copy()
+        gone = {
+            row
+            for key in (*changes.removed, *(one.item.id for one in changes.added))
+            if (row := self.snapshot.row(key)) is not None
+        }
+        for key in changes.removed:
+            additions.discard(key)
+        for one in changes.added:
+            assert one.embedding is not None
+            additions.add(one.item, one.embedding)
+        for view in changes.removed_views:
+            additions.discard_view(view)
+        for drawn in changes.views:
+            label = self._label(drawn.item_id, additions)
+            if label is not None and drawn.embedding is not None:
+                additions.add_view(drawn.id, drawn.item_id, label, drawn.embedding)
+        if gone <= before.gone:
+            self._changed = replace(before, additions=additions)
+        else:
+            rows = np.array(sorted(before.gone | gone))
+            lost = Counter(self.snapshot.labels(rows).tolist())
+            removed = Removed(self.snapshot.all_views_of(rows), self.snapshot.views)
+            self._changed = _Changed(before.gone | gone, lost, removed, additions)
+        if changes.anew and self._mark is not None:
+            log.warning("%s was exchanged: what is served is now what it holds", self.overlay.path)
+        self._mark = changes.mark
 
     def changes(self, wait: float) -> LocalChanges:
-        overlay = Overlay(self.overlay.path.parent, wait)
+        overlay = self.overlay.waiting(wait)
         return LocalChanges(overlay, self.snapshot.manifest.last_change, self.in_snapshot, self.encoder.sha256)
 
     def embedding(self, key: int) -> Embedding:
@@ -177,7 +185,7 @@ class LocalEngine(SearchEngine):
 
     def classes(self) -> dict[str, int]:
         changed = self._changed
-        names = dict.fromkeys((*self._class_numbers, *list(changed.additions.counts)))
+        names = dict.fromkeys((*self._class_numbers, *changed.additions.counts))
         return {name: count for name in names if (count := self._count(name, changed))}
 
     def sample(self, count: int, seed: int = 0) -> Sample:
@@ -253,17 +261,15 @@ class LocalEngine(SearchEngine):
         return self._hits([(float("nan"), key) for key in chosen], question.offset, changed.additions)
 
     def _hits(self, chosen: Iterable[tuple[float, int]], offset: int, additions: Additions) -> tuple[Hit, ...]:
-        """Distances and ids as hits, without items that were removed while they were searched for."""
         hits: list[Hit] = []
         for distance, key in chosen:
-            words = self._words_of(key, additions)
-            if words is not None:
-                hits.append(Hit(key, words[0], distance, offset + len(hits) + 1, words[1]))
+            label, name = self._words_of(key, additions)
+            hits.append(Hit(key, label, distance, offset + len(hits) + 1, name))
         return tuple(hits)
 
     def _matches(self, text: str, labels: frozenset[str] | None, changed: _Changed) -> tuple[npt.NDArray[np.bool_], list[Item]]:
         """Which items of the snapshot (N,) and which added ones match a text; only those that are there, and of `labels`."""
-        items = dict(changed.additions.items)
+        items = changed.additions.items
         rows, keys = self._words.matches(text, items)
         rows[list(changed.gone)] = False
         if labels is not None:
@@ -292,13 +298,14 @@ class LocalEngine(SearchEngine):
                 return dict(zip(snapshot.ids[items].tolist(), (squares[first] + beyond).tolist(), strict=True))
             count *= 2  # items with many views
 
-    def _words_of(self, key: int, additions: Additions) -> tuple[str, str] | None:
-        """Label and name of an item that was found; None for one that was removed while it was searched for."""
+    def _words_of(self, key: int, additions: Additions) -> tuple[str, str]:
+        """Label and name of an item that was found."""
         added = additions.items.get(key)
         if added is not None:
             return added.label, added.name
         row = self.snapshot.row(key)
-        return None if row is None else (self.snapshot.label(row), self.snapshot.name_of(row))
+        assert row is not None
+        return self.snapshot.label(row), self.snapshot.name_of(row)
 
     def _known_classes(self, classes: Sequence[str], changed: _Changed) -> frozenset[str]:
         unknown = [name for name in classes if not self._count(name, changed)]

@@ -239,6 +239,37 @@ def test_a_file_that_is_no_database_of_ours_is_refused(overlay: Overlay) -> None
         overlay.path.write_bytes(content)
         with pytest.raises(OverlayError, match="restore"):
             overlay.since(0, NET)
+    overlay.path.unlink()
+    overlay.path.mkdir()
+    with pytest.raises(OverlayError, match="is no file"):
+        overlay.since(0, NET)
+
+
+def test_a_database_of_a_later_version_is_left_alone(overlay: Overlay) -> None:
+    with sqlite3.connect(overlay.path) as later:
+        later.execute("PRAGMA user_version = 99")
+    later.close()
+    for attempt in (lambda: add(overlay, item(10)), overlay.last, overlay.check):
+        with pytest.raises(OverlayError, match="later version"):
+            attempt()
+
+
+def test_nothing_is_acknowledged_on_top_of_what_cannot_be_read(overlay: Overlay) -> None:
+    """Else the next one to open it would refuse it, and what was acknowledged last with it."""
+    add(overlay, *(item(key, f"class {key}") for key in range(10, 40)))
+    whole = overlay.path.read_bytes()
+    at = whole.index(b"class 17")
+    overlay.path.write_bytes(whole[:at] + b"klass 17" + whole[at + 8 :])
+    with pytest.raises(OverlayError, match="restore"):
+        overlay.check_others()
+    with pytest.raises(OverlayError, match="restore"):
+        overlay.check_others()
+    for one in (overlay, Overlay(overlay.path.parent)):
+        with pytest.raises(OverlayError, match="restore"):
+            add(one, item(50))
+    overlay.path.write_bytes(whole)
+    overlay.check_others()
+    assert add(overlay, item(50)) == 2 and len(state(overlay)[0]) == 31
 
 
 @pytest.fixture(scope="module")
