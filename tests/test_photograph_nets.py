@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet as Theirs
-from shapes import write_shapes
 from torch import nn
 from torch.nn import functional as F
 
@@ -30,16 +29,13 @@ VIEW = PhotographSpec(32, 32)
 
 
 @pytest.fixture(scope="module")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_shapes(tmp_path_factory.mktemp("shapes") / "data", 12)
-
-
-@pytest.fixture(scope="module")
 def pictures(shapes: Path) -> PictureSet:
     return read_pictures(shapes)
 
 
-@pytest.mark.parametrize(("name", "width", "depth", "size"), [("efficientnet-lite0", 1.0, 1.0, 64), ("efficientnet-lite2", 1.1, 1.2, 68)])
+@pytest.mark.parametrize(
+    ("name", "width", "depth", "size"), [("efficientnet-lite0", 1.0, 1.0, 64), ("efficientnet-lite2", 1.1, 1.2, 68)]
+)
 def test_efficientnet_lite_is_that_of_others(name: str, width: float, depth: float, size: int) -> None:
     torch.manual_seed(0)
     theirs, ours = Theirs.from_name(name).eval(), LiteBackbone(width, depth).eval()
@@ -81,7 +77,9 @@ def test_frozen_features_are_those_of_the_backbone_and_are_computed_once(picture
     with sqlite3.connect(kept) as database:  # a run that was killed has some of them; these are taken as they are
         database.execute("DELETE FROM features WHERE id > (SELECT id FROM features ORDER BY id LIMIT 1 OFFSET 20)")
         first = pictures.ids.argmin()
-        database.execute("UPDATE features SET vector = ? WHERE id = ?", [bytes(4 * 512), int(pictures.ids[first]).to_bytes(8, "big")])
+        database.execute(
+            "UPDATE features SET vector = ? WHERE id = ?", [bytes(4 * 512), int(pictures.ids[first]).to_bytes(8, "big")]
+        )
     again = cached_features(Frozen(net, VIEW), pictures, tmp_path)
     assert not again[first].any()
     others = np.arange(len(pictures)) != first
@@ -110,8 +108,31 @@ def test_training_writes_a_checkpoint_that_knows_its_view(
     trained: str, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "m.safetensors"
-    command = ["train", "--net", "mobilenet", "--trained", trained, "--data", str(shapes), "--test-share", "0.25", "--size", "32"]
-    length = ["--epochs", "2", "--batch-size", "8", "--workers", "0", "--precision", "float32", "--work", str(tmp_path / "runs")]
+    command = [
+        "train",
+        "--net",
+        "mobilenet",
+        "--trained",
+        trained,
+        "--data",
+        str(shapes),
+        "--test-share",
+        "0.25",
+        "--size",
+        "32",
+    ]
+    length = [
+        "--epochs",
+        "2",
+        "--batch-size",
+        "8",
+        "--workers",
+        "0",
+        "--precision",
+        "float32",
+        "--work",
+        str(tmp_path / "runs"),
+    ]
     assert main([*command, *length, "--out", str(out)]) == 0
     encoder = Encoder(out)
     assert encoder.config.view == PhotographSpec(32, 32) and encoder.config.classes == ("disc", "square", "stripes")
@@ -135,9 +156,22 @@ MODELS = {
     "resnet": {"embedding_size": 8, "hidden_sizes": [8, 16, 16, 16], "depths": [1, 1, 1, 1]},
     "mobilenet_v2": {"depth_multiplier": 0.1, "min_depth": 4, "depth_divisible_by": 4, "first_layer_is_expansion": False},
     "efficientnet": {"width_coefficient": 0.1, "depth_coefficient": 0.1, "hidden_dim": 64, "image_size": 32},
-    "vit": {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "image_size": 32, "patch_size": 8},
+    "vit": {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "image_size": 32,
+        "patch_size": 8,
+    },
 }
-PREPARED = {"do_center_crop": True, "size": {"shortest_edge": 40}, "crop_size": 32, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+PREPARED = {
+    "do_center_crop": True,
+    "size": {"shortest_edge": 40},
+    "crop_size": 32,
+    "image_mean": [0.5] * 3,
+    "image_std": [0.5] * 3,
+}
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -150,7 +184,18 @@ def test_backbones_of_transformers(kind: str, shapes: Path, tmp_path: Path) -> N
     (tmp_path / "model" / "preprocessor_config.json").write_text(json.dumps(PREPARED))
     trained = "whole" if kind == "vit" else "head"
     command = ["train", "--net", "transformers", "--init", str(tmp_path / "model"), "--trained", trained, "--data", str(shapes)]
-    length = ["--epochs", "1", "--batch-size", "12", "--workers", "0", "--precision", "float32", "--work", str(tmp_path / "runs")]
+    length = [
+        "--epochs",
+        "1",
+        "--batch-size",
+        "12",
+        "--workers",
+        "0",
+        "--precision",
+        "float32",
+        "--work",
+        str(tmp_path / "runs"),
+    ]
     out = tmp_path / f"{kind}.safetensors"
     assert main([*command, *length, "--out", str(out)]) == 0
     encoder = Encoder(out)
@@ -171,5 +216,7 @@ def test_what_is_no_model_is_refused_in_a_sentence(tmp_path: Path, capsys: pytes
     assert "is no model that transformers can load" in capsys.readouterr().err
     assert main(["train", "--net", "sknet", "--protocol", "dogs28", "--data", str(tmp_path), "--out", str(tmp_path / "y")]) == 2
     assert "looks at drawings" in capsys.readouterr().err
-    assert main(["train", "--net", "mobilenet", "--protocol", "qd100", "--data", str(tmp_path), "--out", str(tmp_path / "y")]) == 2
+    assert (
+        main(["train", "--net", "mobilenet", "--protocol", "qd100", "--data", str(tmp_path), "--out", str(tmp_path / "y")]) == 2
+    )
     assert "looks at pictures" in capsys.readouterr().err

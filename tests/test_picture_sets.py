@@ -50,7 +50,10 @@ def test_nobody_is_on_both_sides(tmp_path: Path) -> None:
         for digit in "01":
             (tmp_path / f"person {person}" / digit).mkdir(parents=True)
             for number in range(2):
-                cv2.imwrite(str(tmp_path / f"person {person}" / digit / f"{number}.png"), shape("disc", 100 * person + 10 * int(digit) + number))
+                cv2.imwrite(
+                    str(tmp_path / f"person {person}" / digit / f"{number}.png"),
+                    shape("disc", 100 * person + 10 * int(digit) + number),
+                )
     pictures = read_pictures(tmp_path, by_person=True)
     assert pictures.classes == ("0", "1") and len(pictures) == 28
     train, test = split_pictures(pictures)
