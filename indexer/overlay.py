@@ -57,15 +57,17 @@ class Changes:
     anew           these are all changes since its snapshot; what it had applied before is not of this database and has to go
     removed        ids that are gone, whoever held them
     added          items, each in place of any other of its id
-    removed_views  and views, likewise
+    removed_views  and views, likewise, each with its item, where that is known
+    unfolded       how many items and views differ from the snapshot
     """
 
     mark: Mark
     anew: bool
     removed: tuple[int, ...] = ()
     added: tuple[Added, ...] = ()
-    removed_views: tuple[int, ...] = ()
+    removed_views: tuple[tuple[int, int | None], ...] = ()
     views: tuple[View, ...] = ()
+    unfolded: int = 0
 
 
 class _Seen:
@@ -137,27 +139,31 @@ class Overlay:
         with self._reading() as rows:
             return rows.has(mark)
 
-    def since(self, held: int, net: str, mark: Mark | None = None) -> Changes:
+    def since(self, held: int, net: str, mark: Mark | None = None, *, held_view: int | None = None) -> Changes:
         """What changed since `mark`; without one, all changes after number `held`, which the reader's snapshot holds.
 
-        `net` is the digest of the net whose embeddings are wanted.
+        `net` is the digest of the net whose embeddings are wanted. Of views the snapshot holds those up to `held_view`, if it
+        is not the same.
         """
+        held_view = held if held_view is None else held_view
         with self._reading() as rows:
             if rows.mark == mark:
                 return Changes(mark, anew=False)
             known = mark if mark is not None and rows.has(mark) else None
             if known is None:
                 rows.check_total()
-                items, views = list(rows.all_after("items", held)), list(rows.all_after("views", 0))
+                items, views = list(rows.all_after("items", held)), list(rows.all_after("views", held_view))
             else:
-                items, views = list(rows.after("items", max(held, known.number))), list(rows.after("views", known.number))
+                items = list(rows.after("items", max(held, known.number)))
+                views = list(rows.after("views", max(held_view, known.number)))
             return Changes(
                 rows.mark,
                 anew=known is None,
                 removed=tuple(unsigned(row.key) for row in items if row.gone),
                 added=tuple(_added(rows, row, net) for row in items if not row.gone),
-                removed_views=tuple(row.key for row in views if row.gone),
+                removed_views=tuple((row.key, _item_of(row)) for row in views if row.gone),
                 views=tuple(_view(rows, row, net) for row in views if not row.gone),
+                unfolded=rows.count(held, held_view),
             )
 
     def items(self, held: int, net: str) -> Iterator[Added]:
@@ -178,10 +184,16 @@ class Overlay:
             row = rows.get("items", signed(key))
             return None if row is None or row.gone else _item(row).picture
 
-    def views(self, key: int) -> tuple[View, ...]:
-        """The further drawings of an item, the oldest first, without embeddings."""
+    def views(self, key: int, held_view: int = 0) -> tuple[View, ...]:
+        """The further drawings of an item that were added after number `held_view`, the oldest first, without embeddings."""
         with self._reading() as rows:
-            return tuple(_view(rows, row, "") for row in rows.views_of(signed(key)))
+            return tuple(_view(rows, row, "") for row in rows.views_of(signed(key)) if row.number > held_view and not row.gone)
+
+    @contextmanager
+    def drawings(self, held_view: int, last: int, net: str) -> Iterator["Drawings"]:
+        """What changed of further drawings after number `held_view` and up to `last`, at one moment."""
+        with self._reading() as rows:
+            yield Drawings(rows, held_view, last, net)
 
     def change(
         self,
@@ -235,14 +247,17 @@ class Overlay:
             rows.finish(view.id)
         return view
 
-    def remove_view(self, held: int, view: int) -> None:
-        """Remove a further drawing. Raises ChangeRefused where there is none of this id."""
+    def remove_view(self, held: int, key: int, view: int, *, folded: bool = False) -> None:
+        """Remove a further drawing of an item, which the snapshot holds where it is `folded` in.
+
+        Raises ChangeRefused where there is none of this id.
+        """
         with self._writing() as rows:
             row = rows.get("views", view) if view < 2**63 else None
-            if row is None or row.gone:
-                raise ChangeRefused(f"the gallery has no further drawing {view}", view)
+            if not folded if row is None else row.gone or row.what != signed(key):
+                raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
             number = max(rows.mark.number, held) + 1
-            _clear_view(rows, row, number)
+            _clear_view(rows, row or Row(view, number, signed(key)), number)
             rows.finish(number)
 
     def embedded(self, changes: Changes, encoder: Encoder) -> Changes:
@@ -274,10 +289,10 @@ class Overlay:
             views=tuple(replace(one, embedding=made.get(id(one), one.embedding)) for one in changes.views),
         )
 
-    def forget(self, number: int) -> None:
-        """Drop what every snapshot holds, the changes up to `number`. Views stay: no snapshot holds them."""
+    def forget(self, number: int, view: int | None = None) -> None:
+        """Drop what every snapshot holds: the changes up to `number`; of views up to `view`, if that is not the same."""
         with self._writing() as rows:
-            rows.forget(number)
+            rows.forget(number, number if view is None else view)
 
     def reserve(self, number: int) -> None:
         """Let all later changes have larger numbers than `number`, which a snapshot holds."""
@@ -313,6 +328,22 @@ class Overlay:
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
+class Drawings:
+    """Further drawings of items at one moment, to be folded into a snapshot that holds some already."""
+
+    def __init__(self, rows: Rows, held: int, last: int, net: str) -> None:
+        self._rows, self._held, self._last, self._net = rows, held, last, net
+        changed = [row for row in rows.after("views", held) if row.number <= last]
+        self.removed = frozenset(row.key for row in changed if row.gone)
+        self._items = frozenset(row.what for row in changed if not row.gone)
+
+    def of(self, key: int) -> Iterator[View]:
+        """Those of an item, with the embeddings that there are."""
+        for row in self._rows.views_of(signed(key)) if signed(key) in self._items else ():
+            if self._held < row.number <= self._last and not row.gone:
+                yield _view(self._rows, row, self._net)
+
+
 def _look(one: Added | View) -> Look:
     return one.strokes if isinstance(one, View) else one.item.look
 
@@ -326,6 +357,11 @@ def _added(rows: Rows, row: Row, net: str) -> Added:
     item, embedding = _item(row), _embedding(rows, row.key, 0, net)
     looked_at = embedding is None and not item.strokes  # a picture that is still to be embedded stays in memory
     return Added(item if item.picture is None or looked_at else replace(item, picture=None), embedding)
+
+
+def _item_of(row: Row) -> int | None:
+    assert not isinstance(row.what, str)
+    return None if row.what is None else unsigned(row.what)
 
 
 def _view(rows: Rows, row: Row, net: str) -> View:
@@ -354,10 +390,11 @@ def _clear(rows: Rows, key: int, number: int) -> None:
     """Drop what belongs to an item: its embeddings, and its views with theirs."""
     rows.drop_embeddings(signed(key), 0)
     for row in list(rows.views_of(signed(key))):
-        _clear_view(rows, row, number)
+        if not row.gone:
+            _clear_view(rows, row, number)
 
 
 def _clear_view(rows: Rows, row: Row, number: int) -> None:
     assert isinstance(row.what, int)
     rows.drop_embeddings(row.what, row.key)
-    rows.put("views", Row(row.key, number))
+    rows.put("views", Row(row.key, number, row.what))

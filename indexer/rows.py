@@ -40,7 +40,7 @@ class Mark:
 class Row:
     """An item or a view by its id, and the number of the change that set it.
 
-    what    the label of an item, the item of a view; None where it is gone
+    what    the label of an item, None where it is gone; the item of a view
     record  what is stored of it (indexer/record.py); None where it is gone
     """
 
@@ -115,13 +115,21 @@ class Rows:
         self._count += before is None
         self._total ^= total ^ (before[0] if before else 0)
 
-    def forget(self, number: int) -> None:
-        """Drop the items that were set up to a change, with their embeddings, and what only says that something is gone."""
+    def count(self, number: int, view: int) -> int:
+        """How many items were set by later changes than `number`, and views by later ones than `view`."""
+        return sum(
+            self._connection.execute(f"SELECT COUNT(*) FROM {table} WHERE number > ?", (last,)).fetchone()[0]
+            for table, last in (("items", number), ("views", view))
+        )
+
+    def forget(self, number: int, view: int) -> None:
+        """Drop the items that were set up to the change `number` and the views up to `view`, with their embeddings."""
         execute = self._connection.execute
         execute("DELETE FROM embeddings WHERE view = 0 AND item IN (SELECT id FROM items WHERE number <= ?)", (number,))
-        for rows in ("items WHERE number <= ?", "views WHERE item IS NULL AND number <= ?"):
-            sums = [row[0] for row in execute(f"SELECT sum FROM {rows}", (number,))]
-            execute(f"DELETE FROM {rows}", (number,))
+        execute("DELETE FROM embeddings WHERE view IN (SELECT id FROM views WHERE number <= ?)", (view,))
+        for table, last in (("items", number), ("views", view)):
+            sums = [row[0] for row in execute(f"SELECT sum FROM {table} WHERE number <= ?", (last,))]
+            execute(f"DELETE FROM {table} WHERE number <= ?", (last,))
             self._count -= len(sums)
             self._total ^= _exclusive_or(sums)
         execute("DELETE FROM changes WHERE number <= ? AND number < ?", (number, self.mark.number))

@@ -4,7 +4,7 @@ import logging
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -31,33 +31,40 @@ log = logging.getLogger(__name__)
 class _Changed:
     """What differs from the snapshot; a search keeps to the one it began with.
 
-    gone  rows of the snapshot's items that were removed or replaced; `lost` how many of each class (by its number), and
-          `removed` their views
+    gone      rows of the snapshot's items that were removed or replaced, and `lost` how many of each class (by its number)
+    dropped   views of the snapshot's other items that were removed
+    removed   both, as the views that no search finds
+    unfolded  how many items and views differ
     """
 
     gone: frozenset[int] = frozenset()
     lost: Mapping[int, int] = field(default_factory=dict)
+    dropped: frozenset[int] = frozenset()
     removed: Removed | None = None
     additions: Additions = field(default_factory=Additions)
+    unfolded: int = 0
 
 
-@dataclass(frozen=True)
 class LocalChanges:
-    """The overlay, and what a change is held to: the number of the last change that the snapshot holds, its ids, its net."""
+    """The overlay, and the snapshot that a change is held to."""
 
-    overlay: Overlay
-    held: int
-    holds: Callable[[int], bool]
-    net: str
+    def __init__(self, overlay: Overlay, snapshot: Snapshot, net: str) -> None:
+        self._overlay, self._snapshot, self._net = overlay, snapshot, net
+        self._held = snapshot.manifest.last_change
 
     def change(self, added: Sequence[Added] = (), removed: Sequence[int] = ()) -> int:
-        return self.overlay.change(self.held, self.holds, self.net, added, removed)
+        return self._overlay.change(self._held, self._holds, self._net, added, removed)
 
     def add_view(self, key: int, strokes: Strokes, by: str, embedding: Embedding) -> View:
-        return self.overlay.add_view(self.held, self.holds, self.net, key, strokes, by, embedding)
+        return self._overlay.add_view(self._held, self._holds, self._net, key, strokes, by, embedding)
 
-    def remove_view(self, view: int) -> None:
-        self.overlay.remove_view(self.held, view)
+    def remove_view(self, key: int, view: int) -> None:
+        row = self._snapshot.row(key)
+        folded = row is not None and any(one.id == view for one in self._snapshot.other_views(row))
+        self._overlay.remove_view(self._held, key, view, folded=folded)
+
+    def _holds(self, key: int) -> bool:
+        return self._snapshot.row(key) is not None
 
 
 class LocalEngine(SearchEngine):
@@ -95,10 +102,6 @@ class LocalEngine(SearchEngine):
     def __contains__(self, key: object) -> bool:
         return isinstance(key, int) and self._holds(key, self._changed)
 
-    def in_snapshot(self, key: int) -> bool:
-        """Whether the snapshot has an item of this id, whatever changed since."""
-        return self.snapshot.row(key) is not None
-
     def holds(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         changed = self._changed
         rows = self.snapshot.rows(keys)
@@ -111,8 +114,7 @@ class LocalEngine(SearchEngine):
 
     @property
     def unfolded(self) -> int:
-        changed = self._changed
-        return len(changed.gone) + len(changed.additions)
+        return self._changed.unfolded
 
     @property
     def damage(self) -> SnapshotError | None:
@@ -120,7 +122,8 @@ class LocalEngine(SearchEngine):
 
     def catch_up(self) -> None:
         with self._changing:
-            since = self.overlay.since(self.snapshot.manifest.last_change, self.encoder.sha256, self._mark)
+            held = self.snapshot.manifest
+            since = self.overlay.since(held.last_change, self.encoder.sha256, self._mark, held_view=held.last_view)
             changes = self.overlay.embedded(since, self.encoder)
             if changes.anew or changes.mark != self._mark:
                 self._apply(changes)
@@ -140,26 +143,37 @@ class LocalEngine(SearchEngine):
         for one in changes.added:
             assert one.embedding is not None
             additions.add(one.item, one.embedding)
-        for view in changes.removed_views:
+        dropped = set()
+        for view, key_of in changes.removed_views:
             additions.discard_view(view)
+            dropped.update(self._place(view, key_of))
         for drawn in changes.views:
             label = self._label(drawn.item_id, additions)
             if label is not None and drawn.embedding is not None:
                 additions.add_view(drawn.id, drawn.item_id, label, drawn.embedding)
-        if gone <= before.gone:
-            self._changed = replace(before, additions=additions)
+        if gone <= before.gone and dropped <= before.dropped:
+            self._changed = replace(before, additions=additions, unfolded=changes.unfolded)
         else:
-            rows = np.array(sorted(before.gone | gone))
+            all_gone, all_dropped = before.gone | gone, before.dropped | dropped
+            rows = np.array(sorted(all_gone), np.int64)
             lost = Counter(self.snapshot.labels(rows).tolist())
-            removed = Removed(self.snapshot.all_views_of(rows), self.snapshot.views)
-            self._changed = _Changed(before.gone | gone, lost, removed, additions)
+            views = np.union1d(self.snapshot.all_views_of(rows), np.array(sorted(all_dropped), np.int64))
+            removed = Removed(views, self.snapshot.views)
+            self._changed = _Changed(all_gone, lost, all_dropped, removed, additions, changes.unfolded)
         if changes.anew and self._mark is not None:
             log.warning("%s was exchanged: what is served is now what it holds", self.overlay.path)
         self._mark = changes.mark
 
+    def _place(self, view: int, key: int | None) -> list[int]:
+        """Where the snapshot has a further drawing of an item, if it does."""
+        row = None if key is None else self.snapshot.row(key)
+        if row is None:
+            return []
+        places = self.snapshot.views_of(row)[1:]
+        return [at for at, one in zip(places, self.snapshot.other_views(row), strict=True) if one.id == view]
+
     def changes(self, wait: float) -> LocalChanges:
-        overlay = self.overlay.waiting(wait)
-        return LocalChanges(overlay, self.snapshot.manifest.last_change, self.in_snapshot, self.encoder.sha256)
+        return LocalChanges(self.overlay.waiting(wait), self.snapshot, self.encoder.sha256)
 
     def embedding(self, key: int) -> Embedding:
         changed = self._changed
@@ -180,8 +194,13 @@ class LocalEngine(SearchEngine):
         return changed.additions.items.get(key) or self.snapshot.item(self._known_row(key, changed))
 
     def views(self, key: int) -> tuple[View, ...]:
-        self.sketch(key)
-        return self.overlay.views(key)
+        changed = self._changed
+        since = self.overlay.views(key, self.snapshot.manifest.last_view)
+        if key in changed.additions.items:
+            return since
+        row = self._known_row(key, changed)
+        folded = zip(self.snapshot.views_of(row)[1:], self.snapshot.other_views(row), strict=True)
+        return (*(view for place, view in folded if place not in changed.dropped), *since)
 
     def classes(self) -> dict[str, int]:
         changed = self._changed

@@ -125,11 +125,16 @@ def test_views_belong_to_their_item(overlay: Overlay) -> None:
     ]
     assert [(view.by, view.item_id) for view in overlay.views(10)] == [("Ana", 10), ("", 10)] and views[0].at[:2] == "20"
     assert state(overlay)[2] == {view.id for view in views} == {2, 3, 4}
-    overlay.remove_view(0, views[0].id)
+    overlay.remove_view(0, 10, views[0].id)
     remove(overlay, 1)
-    assert state(overlay)[2] == {views[1].id} and state(overlay, held=6)[2] == {views[1].id}
-    with pytest.raises(ChangeRefused):
-        overlay.remove_view(0, views[0].id)
+    assert state(overlay)[2] == {views[1].id} and state(overlay, held=2)[2] == {views[1].id} and not state(overlay, held=6)[2]
+    early = overlay.since(6, NET, held_view=0)  # the first snapshots held items, and no views
+    assert {view.id for view in early.views} == {views[1].id} and early.removed_views == ((2, 10), (4, 1))
+    for key, view in ((10, views[0].id), (1, views[1].id), (10, 99)):
+        with pytest.raises(ChangeRefused):
+            overlay.remove_view(0, key, view)
+    overlay.remove_view(0, 2, 99, folded=True)
+    assert overlay.since(6, NET).removed_views == ((99, 2),)
     with pytest.raises(ChangeRefused):
         overlay.add_view(0, BASE.__contains__, NET, 1, SUN, "", vector(7))
     remove(overlay, 10)
@@ -167,9 +172,11 @@ def test_forgotten_is_what_every_snapshot_holds(overlay: Overlay) -> None:
     remove(overlay, 1)
     reader = overlay.since(0, NET).mark
     add(overlay, item(11))
+    overlay.forget(3, 0)
+    assert state(overlay)[2] == {view.id}
     overlay.forget(3)
-    assert state(overlay, held=3) == ({11: "cat"}, set(), {view.id})
-    assert state(overlay) == ({11: "cat"}, set(), {view.id}) and overlay.last() == 4
+    assert state(overlay, held=3) == ({11: "cat"}, set(), set())
+    assert state(overlay) == ({11: "cat"}, set(), set()) and overlay.last() == 4
     late = overlay.since(3, NET, reader)
     assert {one.item.id for one in late.added} == {11}
     overlay.forget(4)
