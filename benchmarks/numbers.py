@@ -78,7 +78,7 @@ def main() -> None:
     shown: Counter[bool] = Counter()
     for _ in range(args.numbers):
         grey, number = composed(digits, rng)
-        finds = read_number(encoder, ink_of(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)))
+        finds = read_number(encoder, ink_of(np.repeat(grey[..., None], 3, axis=2)))
         read = "".join(find.label for find in finds)
         right += read == number
         of_length[len(number)] += 1

@@ -75,15 +75,11 @@ def test_frozen_features_are_those_of_the_backbone_and_are_computed_once(picture
     np.testing.assert_allclose(found, expected, atol=1e-4)
     (kept,) = tmp_path.glob("features-*.sqlite")
     with sqlite3.connect(kept) as database:  # a run that was killed has some of them; these are taken as they are
-        database.execute("DELETE FROM features WHERE id > (SELECT id FROM features ORDER BY id LIMIT 1 OFFSET 20)")
-        first = pictures.ids.argmin()
-        database.execute(
-            "UPDATE features SET vector = ? WHERE id = ?", [bytes(4 * 512), int(pictures.ids[first]).to_bytes(8, "big")]
-        )
+        database.execute("DELETE FROM features WHERE rowid > 20")
+        database.execute("UPDATE features SET vector = ? WHERE rowid = 1", [bytes(4 * 512)])
     again = cached_features(Frozen(net, VIEW), pictures, tmp_path)
-    assert not again[first].any()
-    others = np.arange(len(pictures)) != first
-    np.testing.assert_array_equal(again[others], found[others])
+    assert not again[0].any() and found[0].any()
+    np.testing.assert_allclose(again[1:], found[1:], rtol=1e-5, atol=1e-6)
     varied_ones = cached_features(Frozen(net, VIEW), pictures, tmp_path, variant=0)
     assert np.abs(varied_ones - found).max() > 1e-3
     np.testing.assert_array_equal(cached_features(Frozen(net, VIEW), pictures, tmp_path, variant=0), varied_ones)
@@ -155,7 +151,7 @@ def test_training_writes_a_checkpoint_that_knows_its_view(
 MODELS = {
     "resnet": {"embedding_size": 8, "hidden_sizes": [8, 16, 16, 16], "depths": [1, 1, 1, 1]},
     "mobilenet_v2": {"depth_multiplier": 0.1, "min_depth": 4, "depth_divisible_by": 4, "first_layer_is_expansion": False},
-    "efficientnet": {"width_coefficient": 0.1, "depth_coefficient": 0.1, "hidden_dim": 64, "image_size": 32},
+    "efficientnet": {"width_coefficient": 0.1, "depth_coefficient": 0.1, "hidden_dim": 128, "image_size": 32},
     "vit": {
         "hidden_size": 16,
         "num_hidden_layers": 2,
@@ -180,6 +176,9 @@ def test_backbones_of_transformers(kind: str, shapes: Path, tmp_path: Path) -> N
 
     torch.manual_seed(0)
     model = AutoModel.from_config(AutoConfig.for_model(kind, **MODELS[kind])).eval()
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight)  # smaller ones let every number vanish
     model.save_pretrained(tmp_path / "model")
     (tmp_path / "model" / "preprocessor_config.json").write_text(json.dumps(PREPARED))
     trained = "whole" if kind == "vit" else "head"

@@ -41,7 +41,7 @@ class PhotographNet(PosteriorNet):
         super().__init__(classes, width, width, min(EMBEDDING_DIM, classes + width))
         self.backbone = backbone
         self.frozen: list[nn.Module] = []
-        self.standard = nn.BatchNorm1d(width, affine=False)
+        self.standard = Standard(width, affine=False)
         # They belong to the view, which the checkpoint holds; so the weights need not.
         for name, values in (("mean", view.mean), ("deviation", view.deviation)):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
@@ -72,6 +72,19 @@ class PhotographNet(PosteriorNet):
         """From features (N, F) of the backbone."""
         found = F.normalize(self.standard(features))
         return Seen(found, found)
+
+
+class Standard(nn.BatchNorm1d):
+    """BatchNorm, in evaluation mode as plain arithmetic: ONNX's wants a number of channels, which it cannot tell for every
+    backbone."""
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(x)
+        return (x - self.running_mean) / torch.sqrt(self.running_var + self.eps)
 
 
 class SamePadded(DepthwiseConv):
@@ -142,6 +155,9 @@ class MobileBackbone(Backbone):
             )
             inputs = outputs
         self.layers = nn.Sequential(*layers)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).mean((2, 3))

@@ -73,7 +73,7 @@ def cached_features(frozen: Frozen, pictures: PictureSet, folder: Path, variant:
         )
         number = -1 if variant is None else variant
         known = {key for (key,) in database.execute("SELECT id FROM features WHERE variant = ?", [number])}
-        keys = [key.tobytes() for key in pictures.ids.astype(">u8")]
+        keys = [key.to_bytes(8, "little") for key in pictures.ids.tolist()]
         missing = [row for row, key in enumerate(keys) if key not in known]
         for some in batches(len(missing), "features" if variant is None else f"features, variant {variant}"):
             rows = missing[some.start : some.stop]

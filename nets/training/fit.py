@@ -60,8 +60,15 @@ def give_balance(net: PosteriorNet, balance: Balance) -> None:
 def fit_mix(
     net: PosteriorNet, described: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], origin: npt.NDArray[np.float32]
 ) -> None:
-    """Fit the `mix` on descriptions (N, D) of N drawings with these labels; `origin` (D,) becomes the origin."""
+    """Fit the `mix` on descriptions (N, D) of N drawings with these labels; `origin` (D,) becomes the origin.
+
+    Raises CheckpointError where a net describes all of them alike.
+    """
     weight, _ = fit_within_class(described, labels, net.mix.out_features)
+    if not np.abs(weight).max() < np.finfo(np.float16).max:  # as it is stored
+        raise CheckpointError(
+            "the net sees no difference between what it is shown: train it longer, or at another learning rate"
+        )
     with torch.inference_mode():
         net.mix.weight.copy_(torch.from_numpy(weight))
         net.mix.bias.copy_(torch.from_numpy(-weight @ origin))

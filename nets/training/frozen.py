@@ -23,7 +23,7 @@ from sketches.photograph import PhotographSpec
 from sketches.picture_set import PictureSet
 from sketches.protocol import split
 
-VARIANTS = 2  # of each picture beside itself, where the recipe augments: an epoch shows one of the three
+VARIANTS = 1  # of each picture beside itself, where the recipe augments: an epoch shows one of the two
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ def train_last_layer(run: Run, pictures: Labelled, out: Path) -> CheckpointConfi
     """
     recipe, view = run.recipe, run.recipe.raster
     started = time.monotonic()
+    torch.manual_seed(run.seed)
     net = fresh_net(run, pictures)
     if not (isinstance(net, PhotographNet) and isinstance(view, PhotographSpec) and isinstance(pictures, PictureSet)):
         raise TrainingError(f"{run.net} has no backbone to leave as it is: train it whole")
@@ -46,8 +47,8 @@ def train_last_layer(run: Run, pictures: Labelled, out: Path) -> CheckpointConfi
     variants = [cached_features(frozen, pictures, run.work, number) for number in range(VARIANTS if recipe.augment else 0)]
     computed = time.monotonic() - started
     training, judged = _sides(pictures, recipe.validation_per_class)
-    net.standard.running_mean.copy_(torch.from_numpy(plain[training].mean(axis=0)))  # type: ignore[union-attr]
-    net.standard.running_var.copy_(torch.from_numpy(plain[training].var(axis=0)))  # type: ignore[union-attr]
+    net.standard.running_mean.copy_(torch.from_numpy(plain[training].mean(axis=0)))
+    net.standard.running_var.copy_(torch.from_numpy(plain[training].var(axis=0)))
     progress = _trained(net.eval(), [plain, *variants], pictures.labels, training, judged, run)
     with torch.inference_mode():
         give_balance(net, recipe.balance)
@@ -82,7 +83,6 @@ def _trained(
 ) -> Progress:
     """Train the prototypes, and leave the best in the net."""
     recipe = run.recipe
-    torch.manual_seed(run.seed)
     seen = [net.seen_in(torch.from_numpy(some)).features for some in variants]  # (N, F) each
     targets = torch.from_numpy(labels)
     each = len(training) // recipe.batch_size
