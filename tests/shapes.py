@@ -1,4 +1,4 @@
-"""Small pictures of three classes that tests make themselves: discs, squares and stripes, each in any colour."""
+"""Small pictures of three classes that tests make themselves: reddish discs, greenish squares and bluish stripes."""
 
 from pathlib import Path
 
@@ -12,7 +12,8 @@ NAMES = ("disc", "square", "stripes")
 def shape(name: str, number: int, side: int = 48) -> npt.NDArray[np.uint8]:
     """The picture (side, side, 3) of this name and number, always the same."""
     rng = np.random.default_rng([NAMES.index(name), number])
-    dark, light = rng.integers(0, 90, 3), rng.integers(150, 256, 3)
+    dark, light = rng.integers(0, 60, 3), rng.integers(40, 110, 3)
+    light[NAMES.index(name)] = rng.integers(190, 256)
     mask = np.zeros((side, side), np.uint8)
     x, y = rng.integers(side // 3, 2 * side // 3, 2).tolist()
     reach = int(rng.integers(side // 5, side // 3))
