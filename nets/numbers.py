@@ -1,6 +1,7 @@
 """A whole number in a picture, such as a postcode, read by a net of digits: a window slides along it.
 
-Finds that overlap are suppressed, the surer one staying (non-maximum suppression by the intersection over the union).
+Finds that overlap are suppressed, the surer one staying (non-maximum suppression by the intersection over the union); so are
+those that lie in a surer one.
 """
 
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ WIDTHS = (6, 10, 14, 18, 22, 26, 30, 36, 42)  # of the window, in pixels
 STEP = 2  # pixels that it goes on by
 MARKED = 96  # of 255: ink
 GAP = 2  # empty columns within a digit, at most
-CUT = 0.5  # of the line's height: a window whose edges cut through so much ink holds no whole digit
+CUT = 0.25  # of the line's height: a window whose edges cut through so much ink holds no whole digit
 OVERLAP = 0.25  # intersection over union: of two finds that share more, one goes
+INSIDE = 0.5  # of the narrower one: the same
 LEAST = 0.3  # sureness
 TALL = 0.35  # of the line's height: what is lower is no digit
 SPECK = 0.1  # of the tallest sign: what is lower is none
@@ -95,9 +97,14 @@ def suppressed(finds: list[Find]) -> tuple[Find, ...]:
     """Without those that overlap a surer one, from left to right."""
     kept: list[Find] = []
     for find in sorted(finds, key=lambda find: -find.sure):
-        if all(overlap(find, other) <= OVERLAP for other in kept):
+        if all(overlap(find, other) <= OVERLAP and inside(find, other) <= INSIDE for other in kept):
             kept.append(find)
     return tuple(sorted(kept, key=lambda find: find.left))
+
+
+def inside(a: Find, b: Find) -> float:
+    """How much of the narrower of two finds lies in the other: a part of a digit looks like a digit of its own."""
+    return max(0.0, min(a.right, b.right) - max(a.left, b.left)) / min(a.right - a.left, b.right - b.left)
 
 
 def overlap(a: Find, b: Find) -> float:
