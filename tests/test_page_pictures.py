@@ -43,7 +43,7 @@ def dropped(page: Page) -> None:
 
     data = base64.b64encode(cv2.imencode(".png", shape("disc", 900)[:, :, ::-1])[1].tobytes()).decode()
     page.evaluate(DROP, [data, "mine.png"])
-    expect(page.locator("#status")).to_contain_text("Nearest:")
+    expect(page.locator("#status")).to_contain_text("Nearest:", timeout=60_000)  # the first file waits for a reader
 
 
 def test_the_tools_of_strokes_step_aside(page: Page) -> None:

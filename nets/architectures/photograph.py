@@ -157,7 +157,7 @@ class MobileBackbone(Backbone):
         self.layers = nn.Sequential(*layers)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x).mean((2, 3))
