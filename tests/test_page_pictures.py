@@ -62,7 +62,7 @@ def test_a_dropped_picture_is_shown_large_with_classes_and_is_explained_by_regio
     expect(first.locator("b")).to_have_text(re.compile("disc|square|stripes"))
     first.hover()
     first.get_by_role("button", name="What the match with").click()
-    expect(page.locator("#legend")).to_contain_text("rests on what is red")
+    expect(page.locator("#legend")).to_contain_text("rests on what is red", timeout=60_000)
     assert page.locator("#regions rect").count() == 36
     expect(page.locator("#regions")).to_be_visible()
     page.locator("#clear").click()
@@ -79,7 +79,7 @@ def test_a_click_searches_from_a_picture_and_a_link_brings_it_back(page: Page, s
     expect(page).to_have_url(re.compile(f"id={key}"))
     page.locator("#results li").first.hover()
     page.locator("#results li").first.get_by_role("button", name="What the match with").click()
-    expect(page.locator("#regions rect")).to_have_count(36)
+    expect(page.locator("#regions rect")).to_have_count(36, timeout=60_000)
     again = browser.new_page()
     again.goto(page.url)
     expect(again.locator("#picture")).to_be_visible()

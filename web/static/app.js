@@ -189,7 +189,7 @@ const act = {
   async why({ id, label }) {
     if (looksAt() && !picture.hidden) {
       try {
-        const distance = await explainRegions(id, heat);
+        const distance = await explainRegions(id, query.file, heat);
         if (distance === null) return;
         tell(`The match with this ${label} (${distance.toFixed(3)}) rests on what is red; without what is blue it would be closer.`);
         paper.scrollIntoView({ block: "nearest" });
