@@ -105,7 +105,7 @@ function summary(hits) {
   if (!hits.length) return "Nothing found.";
   const far = hits.filter(isFar).length;
   if (far === hits.length) return `Nothing in the gallery is near; the ${far} least far are shown.`;
-  return `Nearest: ${calledSo(hits[0])}. ${hits.length} sketches${far ? `, ${far} of them hardly alike` : ""};`;
+  return `Nearest: ${calledSo(hits[0])}. ${hits.length} ${looksAt() ? "pictures" : "sketches"}${far ? `, ${far} of them hardly alike` : ""};`;
 }
 
 function show(found) {

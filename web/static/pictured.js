@@ -14,6 +14,7 @@ export function become(kind) {
   const signs = kind === "signs";
   document.getElementById("hint").firstChild.textContent = signs ? "Draw a sign here" : "Drop a photograph here";
   document.querySelector("#hint span").textContent = signs ? "or drop, paste or upload a scan" : "or paste or upload one";
+  document.querySelector("#classes option").textContent = "pictures of any class";
   document.querySelector("#welcome h2").textContent = signs ? "Start from a sign, or draw your own" : "Start from a picture, or drop your own";
   document.querySelector("#welcome p").textContent =
     "A picture can be dropped anywhere on this page. Every result can be searched from, and searches from the gallery have a link to share.";
