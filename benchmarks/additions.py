@@ -11,11 +11,12 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from indexer.build import build
@@ -29,6 +30,7 @@ from search.engine import SearchEngine
 from search.live import LiveGallery
 from sketches.doodles import DOODLES, doodle
 from sketches.item import Item
+from sketches.sketch import Strokes
 
 T = TypeVar("T")
 
@@ -62,25 +64,7 @@ def main() -> None:
                 added = [Added(item, vector) for item, vector in zip(items, vectors, strict=True)]
                 overlay.change(0, lambda key: False, encoder.sha256, added)
             there = count
-            start, engine = timed(lambda: SearchEngine.open(gallery))
-            search = np.median(
-                [timed(lambda q=q, engine=engine: engine.similar_to_embedding(q, 10))[0] for q in known[: args.searches]]
-            )
-            live = LiveGallery(gallery, fold_at=0)
-            adds = [timed(lambda n=n, live=live: live.add("new", strokes[n]))[0] for n in range(10)]
-            removals = [timed(lambda hit=hit, live=live: live.remove(hit.id))[0] for hit in live.engine.named("new", 10).hits]
-            embed = np.median([timed(lambda n=n: encoder.embed(encoder.raster(strokes[n])[None]))[0] for n in range(10)])
-            live.close()
-            one = {
-                "added": count,
-                "search_ms": round(1000 * float(search), 3),
-                "start_s": round(start, 2),
-                "add_ms": round(1000 * float(np.median(adds)), 1),
-                "of_which_embedding_ms": round(1000 * float(embed), 1),
-                "remove_ms": round(1000 * float(np.median(removals)), 1),
-                "database_mb": round(overlay.path.stat().st_size / 1e6, 1),
-            }
-            found.append(one)
+            found.append({"added": count, **measured(gallery, known[: args.searches], strokes[:10])})
         before = history(gallery)[0]
         folding, _ = timed(lambda: fold(gallery))
         live = LiveGallery(gallery, fold_at=0)
@@ -89,6 +73,33 @@ def main() -> None:
         live.close()
     result = {"sizes": found, "fold_s": round(folding, 1), "swap_after_rollback_s": round(back, 2)}
     print(json.dumps(result | {"seed": args.seed, "load": os.getloadavg(), "cpus": os.cpu_count()}))
+
+
+def measured(gallery: Path, queries: npt.NDArray[np.float32], drawings: Sequence[Strokes]) -> dict[str, float]:
+    """What it costs now to start, search, add and remove; what is added is removed again."""
+    start, engine = timed(lambda: SearchEngine.open(gallery))
+    live = LiveGallery(gallery, fold_at=0)
+    added: list[int] = []
+    one = {
+        "search_ms": median(lambda query: engine.similar_to_embedding(query, 10), queries),
+        "add_ms": median(lambda drawing: added.append(live.add("new", drawing).id), drawings),
+        "of_which_embedding_ms": median(engine.embed, drawings),
+        "remove_ms": median(live.remove, added),
+        "start_s": round(start, 2),
+        "database_mb": round(Overlay(gallery).path.stat().st_size / 1e6, 1),
+    }
+    live.close()
+    return one
+
+
+def median(call: Callable[[Any], object], arguments: Sequence[Any] | npt.NDArray[np.float32]) -> float:
+    """Milliseconds of processor time for one."""
+    seconds = []
+    for argument in list(arguments):
+        began = time.process_time()
+        call(argument)
+        seconds.append(time.process_time() - began)
+    return round(1000 * float(np.median(seconds)), 2)
 
 
 def timed(call: Callable[[], T]) -> tuple[float, T]:
