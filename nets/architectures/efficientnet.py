@@ -75,8 +75,6 @@ class EfficientNet(PosteriorNet):
 
     def freeze(self, stages: int) -> None:
         """Keep the weights and the BatchNorm statistics of the stem and of the first `stages` stages while training goes on."""
-        if not 0 < stages <= len(self.stages):
-            raise ValueError(f"{stages} stages cannot be frozen: this net has {len(self.stages)}")
         self._frozen = (self.stem, *self.stages[:stages])
         for part in self._frozen:
             part.requires_grad_(False)

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 from torch.optim.lr_scheduler import ConstantLR, LRScheduler, OneCycleLR
 from torch.optim.swa_utils import AveragedModel
 
-from nets.architectures.efficientnet import EfficientNet
 from nets.architectures.posterior import TRAINING_SCALE, PosteriorNet
 from nets.training.batches import Batch
 from nets.training.recipe import Recipe
@@ -23,8 +22,6 @@ class Learner:
     def __init__(self, net: nn.Module, recipe: Recipe, steps: int, device: str, precision: str, things: int = 0) -> None:
         """`things` is the number of things without a class that the looks learn to tell apart; only our own nets have looks."""
         self._recipe, self._precision, self._device = recipe, precision, torch.device(device)
-        if recipe.frozen:
-            _freeze(net, recipe.frozen)
         self._net = net.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         averaging = _moving_average(recipe.ema)
         self._average = AveragedModel(net, multi_avg_fn=averaging, use_buffers=True) if recipe.ema else None
@@ -118,12 +115,6 @@ class Learner:
         self._loss = torch.zeros((), device=self._device)
         self._right = torch.zeros((), dtype=torch.int64, device=self._device)
         self._seen = 0
-
-
-def _freeze(net: nn.Module, stages: int) -> None:
-    if not isinstance(net, EfficientNet):
-        raise ValueError("only EfficientNet has stages that can be frozen: leave out --frozen")
-    net.freeze(stages)
 
 
 def _looks(net: nn.Module) -> int:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nets.architectures.efficientnet import EfficientNet
 from nets.architectures.export import write_net
 from nets.architectures.posterior import PosteriorNet
 from nets.architectures.registry import build_net
@@ -182,7 +183,17 @@ def _fresh_net(run: Run, training: SketchSet) -> nn.Module:
         start_from_imagenet(net, run.init)
     elif run.init:
         start_from(net, training.classes, run.init)
+    if recipe.frozen:
+        _freeze(net, recipe.frozen)
     return net
+
+
+def _freeze(net: nn.Module, stages: int) -> None:
+    if not isinstance(net, EfficientNet):
+        raise TrainingError("only the nets of the EfficientNet family have stages to freeze: leave out --frozen")
+    if not 0 < stages <= len(net.stages):
+        raise TrainingError(f"--frozen {stages}: this net has {len(net.stages)} stages")
+    net.freeze(stages)
 
 
 def _finished(run: Run, training: SketchSet, things: SketchSet | None, weights: dict[str, Tensor]) -> dict[str, Tensor]:
