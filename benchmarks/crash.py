@@ -36,8 +36,8 @@ from indexer.rollback import rollback
 from indexer.snapshot import open_current
 from nets.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
-from search.engine import SearchEngine
 from search.live import LiveGallery
+from search.local import LocalEngine
 from sketches.doodles import DOODLES, doodle
 from sketches.sketch import Sketch
 from sketches.sketch_set import SketchSet
@@ -100,7 +100,7 @@ def main() -> None:
 
 def check(gallery: Path, held: set[int], under_way: set[int]) -> set[int]:
     """The ids that the gallery holds now; fails where they are not what was acknowledged, or the gallery is not whole."""
-    engine = SearchEngine.open(gallery)
+    engine = LocalEngine.open(gallery)
     snapshot = engine.snapshot
     assert snapshot.name == history(gallery)[0]
     expected = snapshot.encoder.encode(snapshot.sketch_set())[0]
@@ -110,7 +110,7 @@ def check(gallery: Path, held: set[int], under_way: set[int]) -> set[int]:
     assert found ^ held <= under_way, "an acknowledged change is lost"
     for copy in gallery.parent.glob("backup*"):
         if not copy.name.endswith(".unfinished"):
-            assert len(SearchEngine.open(copy)), "a backup is not whole"
+            assert len(LocalEngine.open(copy)), "a backup is not whole"
         shutil.rmtree(copy)
     return found
 

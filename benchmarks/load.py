@@ -22,7 +22,7 @@ import orjson
 
 from benchmarks.swap import resident
 from evaluation.provenance import provenance
-from search.engine import SearchEngine
+from search.local import LocalEngine
 from sketches.sketch import as_drawing
 
 FEW, TIMES = 8, 10  # clients that keep it busy; as many times more than have room inside
@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--stops", type=int, default=20, help="how many times a server is stopped under load")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    snapshot = SearchEngine.open(args.gallery).snapshot
+    snapshot = LocalEngine.open(args.gallery).snapshot
     rows = np.random.default_rng(args.seed).integers(len(snapshot), size=200).tolist()
     bodies = [orjson.dumps({"strokes": as_drawing(snapshot.strokes(row))}) for row in rows]
     room = 4 + 32  # searches that have room inside, by the settings' defaults

@@ -34,7 +34,7 @@ from evaluation.metrics import average_precision
 from evaluation.provenance import provenance
 from evaluation.ranking import rank_relevant
 from indexer.snapshot import Snapshot
-from search.engine import SearchEngine
+from search.local import LocalEngine
 from sketches.sketch import Strokes, as_drawing
 
 CLIENTS = (1, 4, 16, 32)
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=8.0, help="for each number of clients and each of the two")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    engine = SearchEngine.open(args.gallery)
+    engine = LocalEngine.open(args.gallery)
     snapshot = engine.snapshot
     rows = np.arange(len(snapshot))
     embeddings, ids = snapshot.item_embeddings(rows), snapshot.ids[:]
@@ -98,7 +98,7 @@ def main() -> None:
     print(json.dumps(result | provenance(args.seed)))
 
 
-def _alone(naive: Naive, engine: SearchEngine, drawings: Sequence[Strokes]) -> dict[str, Spent]:
+def _alone(naive: Naive, engine: LocalEngine, drawings: Sequence[Strokes]) -> dict[str, Spent]:
     """Each drawing asked of both in turn, on one thread."""
     spent: dict[str, Spent] = {"naive": defaultdict(list), "trazo": defaultdict(list)}
     for number, strokes in enumerate(tqdm([*drawings[:WARM_UP], *drawings], desc="alone", unit="query", disable=None)):
@@ -124,7 +124,7 @@ def _naive_stages(naive: Naive, strokes: Strokes) -> dict[str, float]:
 
 
 def _maps(
-    naive: Naive, engine: SearchEngine, snapshot: Snapshot, embeddings: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
+    naive: Naive, engine: LocalEngine, snapshot: Snapshot, embeddings: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
 ) -> dict[str, float]:
     """Leave-one-out mAP of the drawings in `rows`, embedded anew as each of both embeds a query."""
     rasters = [snapshot.encoder.raster(snapshot.strokes(row)) for row in rows.tolist()]

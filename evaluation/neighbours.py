@@ -18,8 +18,8 @@ def draw_neighbours(engine: SearchEngine, path: Path, queries: int = 20, k: int 
 
     Frames are green around the query's class and red around others, with class and distance below.
     """
-    drawn = np.random.default_rng(seed).permutation(len(engine.snapshot))
-    there = (key for key in engine.snapshot.ids[drawn].tolist() if key in engine)  # not those removed since
+    drawn = np.random.default_rng(seed).permutation(engine.sample(2 * queries, seed).ids)
+    there = (key for key in drawn.tolist() if key in engine)  # not those removed since
     asked = [engine.sketch(key) for key in islice(there, queries)]
     figure = Figure(figsize=(1.15 * (k + 1), 1.3 * len(asked)), layout="constrained")
     axes = figure.subplots(len(asked), k + 1, squeeze=False)

@@ -17,6 +17,7 @@ from indexer.errors import SnapshotError
 
 BLOCK = 1 << 16  # bytes: small, for a query needs some hundred rows from anywhere in the file
 DIGEST = 16  # bytes of each block's sha256 that are kept
+MEMORY = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")  # bytes, of this machine
 _READ = 64  # blocks read at a time when a whole file is checked
 
 
@@ -67,6 +68,19 @@ class CheckedFile:
         self.check_spans(np.array([start]), np.array([stop]))
         return os.pread(self._descriptor, stop - start, start)
 
+    def read_each(self, starts: npt.NDArray[np.int64], length: int) -> bytearray:
+        """The `length` bytes from each of some places (n,), one after the other, checked. Raises SnapshotError."""
+        found = bytearray(len(starts) * length)
+        if not len(starts):
+            return found
+        self.check_spans(starts, starts + length)
+        for start in starts.tolist():  # the disk can look for all of them at once
+            os.posix_fadvise(self._descriptor, start, length, os.POSIX_FADV_WILLNEED)
+        into = memoryview(found)
+        for number, start in enumerate(starts.tolist()):
+            os.preadv(self._descriptor, [into[number * length : (number + 1) * length]], start)
+        return found
+
     def check_spans(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> None:
         """Check the blocks that hold the bytes starts..stops (n,), each at most a block long or alone. Raises SnapshotError."""
         if self.damage is not None:
@@ -98,7 +112,11 @@ class CheckedFile:
 
 
 class CheckedArray:
-    """An array in a checked .npy file, mapped: what is asked for is read, and checked first. Rows are at most a block long."""
+    """An array in a checked .npy file, mapped: what is asked for is read, and checked first. Rows are at most a block long.
+
+    A file that the system cannot keep in memory is not mapped but read: so what it lends to the process stays small, and rows
+    here and there are fetched from the disk all at once, not one after the other.
+    """
 
     def __init__(self, file: CheckedFile) -> None:
         """Raises SnapshotError."""
@@ -106,6 +124,7 @@ class CheckedArray:
         file.check_spans(np.array([0]), np.array([min(BLOCK, file.size)]))
         # A plain array on the mapped file: numpy's own class for these takes microseconds for every slice.
         self._mapped = np.load(file.path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        self._from_disk = file.size > MEMORY // 2
         self._row = int(self._mapped.strides[0])
         self._start = file.size - self._mapped.nbytes
         self.shape: tuple[int, ...] = self._mapped.shape
@@ -117,15 +136,21 @@ class CheckedArray:
     def rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.generic]:
         """A copy of some rows, in this order. Raises SnapshotError."""
         starts = self._start + np.asarray(rows, np.int64) * self._row
+        if self._from_disk:
+            return np.frombuffer(self.file.read_each(starts, self._row), self.dtype).reshape(-1, *self.shape[1:])
         if len(starts):
             self.file.check_spans(starts, starts + self._row)
         return self._mapped[rows]
 
     def span(self, first: int, last: int) -> npt.NDArray[np.generic]:
-        """Rows first..last as they lie in the file. Raises SnapshotError."""
-        if last > first:
-            bounds = self._start + np.array([first, last], np.int64) * self._row
-            self.file.check_spans(bounds[:1], bounds[1:])
+        """Rows first..last, as they lie in the file; slices beyond its end are shorter. Raises SnapshotError."""
+        first, last = min(first, len(self)), min(last, len(self))
+        if first >= last:
+            return self._mapped[first:last]
+        start, stop = self._start + first * self._row, self._start + last * self._row
+        if self._from_disk:
+            return np.frombuffer(self.file.read(start, stop), self.dtype).reshape(-1, *self.shape[1:])
+        self.file.check_spans(np.array([start]), np.array([stop]))
         return self._mapped[first:last]
 
 

@@ -46,18 +46,17 @@ class GalleryMap:
 
 def map_of(engine: SearchEngine, seed: int = 0) -> GalleryMap:
     """The map of the engine's snapshot; takes a second or two."""
-    snapshot = engine.snapshot
-    rows = np.sort(np.random.default_rng(seed).choice(len(snapshot), min(MAX_SKETCHES, len(snapshot)), replace=False))
-    present, labels = np.unique(snapshot.labels(rows), return_inverse=True)
-    vectors = snapshot.item_embeddings(rows)
+    shown = engine.sample(MAX_SKETCHES, seed)
+    present, labels = np.unique(shown.labels, return_inverse=True)
+    vectors = shown.embeddings
     centroids = np.stack([vectors[labels == label].mean(axis=0) for label in range(len(present))])
     landmarks = _landmarks(centroids, seed)
     directions = _directions(vectors - centroids[labels], landmarks, seed)
     return GalleryMap(
-        snapshot=snapshot.name,
-        classes=tuple(snapshot.classes[label] for label in present.tolist()),
+        snapshot=engine.snapshot.name,
+        classes=tuple(shown.classes[label] for label in present.tolist()),
         landmarks=landmarks,
-        ids=np.asarray(snapshot.ids[rows]),
+        ids=shown.ids,
         labels=labels,
         places=_places(vectors, centroids, landmarks, directions),
         centroids=centroids,

@@ -16,10 +16,9 @@ from pathlib import Path
 
 from indexer.errors import ChangeRefused, GalleryBusy
 from indexer.online import embed_items
-from indexer.overlay import Overlay
 from indexer.pointer import current_snapshot
 from indexer.view import View
-from search.engine import SearchEngine
+from search.engine import Changes, SearchEngine
 from search.results import DuplicateSketch, UnknownSketch
 from sketches.item import Item, Picture
 from sketches.sketch import Strokes, check_strokes
@@ -123,11 +122,10 @@ class LiveGallery:
         chosen = secrets.randbits(63) if key is None else key
         item = Item(chosen, label, check_strokes(strokes), name, tags, link, picture)
         engine = self._engine
-        encoder = engine.snapshot.encoder
-        added = embed_items([item], encoder)
+        added = embed_items([item], engine.encoder)
         try:
-            with self._writing() as overlay:
-                overlay.change(*_base(engine), encoder.sha256, added=added)
+            with self._writing(engine) as changes:
+                changes.change(added=added)
         except ChangeRefused as error:
             if key is None:  # two random numbers of 63 bits were the same
                 return self.add(label, strokes, name=name, tags=tags, link=link, picture=picture)
@@ -141,8 +139,8 @@ class LiveGallery:
         """Remove a sketch for good, with all drawings of it. Raises UnknownSketch, and what `add` does of failures."""
         engine = self._engine
         try:
-            with self._writing() as overlay:
-                overlay.change(*_base(engine), engine.snapshot.encoder.sha256, removed=[key])
+            with self._writing(engine) as changes:
+                changes.change(removed=[key])
         except ChangeRefused as error:
             raise UnknownSketch(f"the gallery has no sketch {key}", field="id") from error
         self._follow()
@@ -153,11 +151,10 @@ class LiveGallery:
         Raises UnknownSketch, and what `add` does.
         """
         engine = self._engine
-        encoder = engine.snapshot.encoder
         embedding = engine.embed(strokes)
         try:
-            with self._writing() as overlay:
-                view = overlay.add_view(*_base(engine), encoder.sha256, key, strokes, by, embedding)
+            with self._writing(engine) as changes:
+                view = changes.add_view(key, strokes, by, embedding)
         except ChangeRefused as error:
             raise UnknownSketch(f"the gallery has no sketch {key}", field="id") from error
         self._follow()
@@ -165,16 +162,15 @@ class LiveGallery:
 
     def views(self, key: int) -> tuple[View, ...]:
         """The further drawings of an item, the oldest first. Raises UnknownSketch, GalleryError."""
-        self._engine.sketch(key)
-        return self._engine.overlay.views(key)
+        return self._engine.views(key)
 
     def remove_view(self, key: int, view: int) -> None:
         """Remove a further drawing of an item. Raises UnknownSketch, and what `add` does of failures."""
         if all(one.id != view for one in self.views(key)):
             raise UnknownSketch(f"the sketch {key} has no further drawing {view}", field="view")
         try:
-            with self._writing() as overlay:
-                overlay.remove_view(_base(self._engine)[0], view)
+            with self._writing(self._engine) as changes:
+                changes.remove_view(key, view)
         except ChangeRefused as error:
             raise UnknownSketch(f"the sketch {key} has no further drawing {view}", field="view") from error
         self._follow()
@@ -201,12 +197,12 @@ class LiveGallery:
             self._folding.wait()
 
     @contextmanager
-    def _writing(self) -> Iterator[Overlay]:
-        """The changes, to write one; where another process is known to hold the database, requests do not queue for it."""
+    def _writing(self, engine: SearchEngine) -> Iterator[Changes]:
+        """The changes, to make one; where another process is known to hold the database, requests do not queue for it."""
         wait = IMPATIENT if self._database_held else WAIT
         with _held(self._changing, wait, "the gallery is being changed by many at once; try again in a moment"):
             try:
-                yield Overlay(self.gallery, wait)
+                yield engine.changes(wait)
             except GalleryBusy:
                 self._database_held = True
                 raise
@@ -302,11 +298,6 @@ def _held(lock: threading.Lock, wait: float, sentence: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _base(engine: SearchEngine) -> tuple[int, Callable[[int], bool]]:
-    """What a change is held to: the number of the last change that the snapshot holds, and its ids."""
-    return engine.snapshot.manifest.last_change, engine.in_snapshot
 
 
 def _return_memory() -> None:

@@ -28,16 +28,13 @@ class Overview:
 
 def overview_of(engine: SearchEngine, seed: int = 0) -> Overview:
     """The overview of the engine's snapshot; takes some milliseconds."""
-    snapshot = engine.snapshot
-    rng = np.random.default_rng(seed)
-    rows = np.sort(rng.choice(len(snapshot), min(SAMPLE, len(snapshot)), replace=False))
-    labels = snapshot.labels(rows)
-    _, firsts = np.unique(labels, return_index=True)
-    shown = rng.permutation(rows[firsts])[:EXAMPLES]
+    seen = engine.sample(SAMPLE, seed)
+    _, firsts = np.unique(seen.labels, return_index=True)
+    shown = np.random.default_rng(seed).permutation(firsts)[:EXAMPLES]
     return Overview(
-        snapshot=snapshot.name,
-        far=_far(snapshot.item_embeddings(rows).astype(np.float64), labels),
-        examples=tuple(np.asarray(snapshot.ids[shown]).tolist()),
+        snapshot=engine.snapshot.name,
+        far=_far(seen.embeddings.astype(np.float64), seen.labels),
+        examples=tuple(seen.ids[shown].tolist()),
     )
 
 

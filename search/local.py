@@ -1,0 +1,350 @@
+"""LocalEngine: a gallery in a folder of this machine."""
+
+import logging
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from indexer.errors import SnapshotError
+from indexer.index import Nearest, Ranges, Removed
+from indexer.overlay import Added, Changes, Overlay
+from indexer.rows import Mark
+from indexer.snapshot import Snapshot, open_current
+from indexer.view import View
+from search.additions import Additions
+from search.engine import Embedding, Question, Sample, SearchEngine
+from search.results import Hit, SearchError, UnknownSketch
+from search.words import Words
+from sketches.item import Item
+from sketches.sketch import Sketch, Strokes
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """What differs from the snapshot; a search keeps to the one it began with.
+
+    gone      rows of the snapshot's items that were removed or replaced, and `lost` how many of each class (by its number)
+    dropped   views of the snapshot's other items that were removed
+    removed   both, as the views that no search finds
+    unfolded  how many items and views differ
+    """
+
+    gone: frozenset[int] = frozenset()
+    lost: Mapping[int, int] = field(default_factory=dict)
+    dropped: frozenset[int] = frozenset()
+    removed: Removed | None = None
+    additions: Additions = field(default_factory=Additions)
+    unfolded: int = 0
+
+
+class LocalChanges:
+    """The overlay, and the snapshot that a change is held to."""
+
+    def __init__(self, overlay: Overlay, snapshot: Snapshot, net: str) -> None:
+        self._overlay, self._snapshot, self._net = overlay, snapshot, net
+        self._held = snapshot.manifest.last_change
+
+    def change(self, added: Sequence[Added] = (), removed: Sequence[int] = ()) -> int:
+        return self._overlay.change(self._held, self._holds, self._net, added, removed)
+
+    def add_view(self, key: int, strokes: Strokes, by: str, embedding: Embedding) -> View:
+        return self._overlay.add_view(self._held, self._holds, self._net, key, strokes, by, embedding)
+
+    def remove_view(self, key: int, view: int) -> None:
+        row = self._snapshot.row(key)
+        folded = row is not None and any(one.id == view for one in self._snapshot.other_views(row))
+        self._overlay.remove_view(self._held, key, view, folded=folded)
+
+    def _holds(self, key: int) -> bool:
+        return self._snapshot.row(key) is not None
+
+
+class LocalEngine(SearchEngine):
+    """One snapshot and its changes, in memory or mapped."""
+
+    def __init__(self, snapshot: Snapshot, overlay: Overlay) -> None:
+        self._snapshot = snapshot
+        self.overlay = overlay
+        self.encoder = snapshot.encoder
+        self._nearest = Nearest.of(snapshot)
+        self._words = Words(snapshot)
+        self._class_numbers = {name: number for number, name in enumerate(snapshot.classes)}
+        self._changed = self._unchanged()
+        self._mark: Mark | None = None
+        self._changing = threading.Lock()
+        self.catch_up()
+
+    @classmethod
+    def open(cls, gallery: Path) -> "LocalEngine":
+        engine = cls(open_current(gallery), Overlay(gallery))
+        if not engine.snapshot.checked:
+            stop = threading.Event()
+            weakref.finalize(engine, stop.set)
+            threading.Thread(target=_check, args=(engine.snapshot, stop), name="snapshot-check", daemon=True).start()
+        return engine
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    def __len__(self) -> int:
+        changed = self._changed
+        return len(self.snapshot) - len(changed.gone) + len(changed.additions)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, int) and self._holds(key, self._changed)
+
+    def holds(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        changed = self._changed
+        rows = self.snapshot.rows(keys)
+        here = rows >= 0
+        if changed.gone:
+            here &= ~np.isin(rows, np.array(sorted(changed.gone)))
+        if len(changed.additions):
+            here |= np.isin(keys, np.array(list(changed.additions.items), np.uint64))
+        return here
+
+    @property
+    def unfolded(self) -> int:
+        return self._changed.unfolded
+
+    @property
+    def damage(self) -> SnapshotError | None:
+        return self.snapshot.damage
+
+    def catch_up(self) -> None:
+        with self._changing:
+            held = self.snapshot.manifest
+            since = self.overlay.since(held.last_change, self.encoder.sha256, self._mark, held_view=held.last_view)
+            changes = self.overlay.embedded(since, self.encoder)
+            if changes.anew or changes.mark != self._mark:
+                self._apply(changes)
+        self.overlay.check_others()
+
+    def _apply(self, changes: Changes) -> None:
+        """Let every search that begins from now on see the changes: all at once, so that none sees half of one."""
+        before = self._unchanged() if changes.anew else self._changed
+        additions = before.additions.copy()
+        gone = {
+            row
+            for key in (*changes.removed, *(one.item.id for one in changes.added))
+            if (row := self.snapshot.row(key)) is not None
+        }
+        for key in changes.removed:
+            additions.discard(key)
+        for one in changes.added:
+            assert one.embedding is not None
+            additions.add(one.item, one.embedding)
+        dropped = set()
+        for view, key_of in changes.removed_views:
+            additions.discard_view(view)
+            dropped.update(self._place(view, key_of))
+        for drawn in changes.views:
+            label = self._label(drawn.item_id, additions)
+            if label is not None and drawn.embedding is not None:
+                additions.add_view(drawn.id, drawn.item_id, label, drawn.embedding)
+        if gone <= before.gone and dropped <= before.dropped:
+            self._changed = replace(before, additions=additions, unfolded=changes.unfolded)
+        else:
+            all_gone, all_dropped = before.gone | gone, before.dropped | dropped
+            rows = np.array(sorted(all_gone), np.int64)
+            lost = Counter(self.snapshot.labels(rows).tolist())
+            views = np.union1d(self.snapshot.all_views_of(rows), np.array(sorted(all_dropped), np.int64))
+            removed = Removed(views, self.snapshot.views)
+            self._changed = _Changed(all_gone, lost, all_dropped, removed, additions, changes.unfolded)
+        if changes.anew and self._mark is not None:
+            log.warning("%s was exchanged: what is served is now what it holds", self.overlay.path)
+        self._mark = changes.mark
+
+    def _place(self, view: int, key: int | None) -> list[int]:
+        """Where the snapshot has a further drawing of an item, if it does."""
+        row = None if key is None else self.snapshot.row(key)
+        if row is None:
+            return []
+        places = self.snapshot.views_of(row)[1:]
+        return [at for at, one in zip(places, self.snapshot.other_views(row), strict=True) if one.id == view]
+
+    def changes(self, wait: float) -> LocalChanges:
+        return LocalChanges(self.overlay.waiting(wait), self.snapshot, self.encoder.sha256)
+
+    def embedding(self, key: int) -> Embedding:
+        changed = self._changed
+        try:
+            return changed.additions.embedding(key)
+        except KeyError:
+            return self.snapshot.item_embeddings(np.array([self._known_row(key, changed)]))[0]
+
+    def item(self, key: int) -> Item:
+        changed = self._changed
+        added = changed.additions.items.get(key)
+        if added is not None:
+            return replace(added, picture=self.overlay.picture(key))
+        return self.snapshot.item(self._known_row(key, changed))
+
+    def sketch(self, key: int) -> Sketch:
+        changed = self._changed
+        return changed.additions.items.get(key) or self.snapshot.item(self._known_row(key, changed))
+
+    def views(self, key: int) -> tuple[View, ...]:
+        changed = self._changed
+        since = self.overlay.views(key, self.snapshot.manifest.last_view)
+        if key in changed.additions.items:
+            return since
+        row = self._known_row(key, changed)
+        folded = zip(self.snapshot.views_of(row)[1:], self.snapshot.other_views(row), strict=True)
+        return (*(view for place, view in folded if place not in changed.dropped), *since)
+
+    def classes(self) -> dict[str, int]:
+        changed = self._changed
+        names = dict.fromkeys((*self._class_numbers, *changed.additions.counts))
+        return {name: count for name in names if (count := self._count(name, changed))}
+
+    def sample(self, count: int, seed: int = 0) -> Sample:
+        snapshot = self.snapshot
+        rows = np.sort(np.random.default_rng(seed).choice(len(snapshot), min(count, len(snapshot)), replace=False))
+        return Sample(snapshot.ids[rows], snapshot.labels(rows), snapshot.classes, snapshot.item_embeddings(rows))
+
+    def _unchanged(self) -> _Changed:
+        return _Changed(additions=Additions(self.encoder.dimensions))
+
+    def _count(self, name: str, changed: _Changed) -> int:
+        """The number of items of a class."""
+        number, count = self._class_numbers.get(name), changed.additions.counts.get(name, 0)
+        if number is None:
+            return count
+        first, last = self.snapshot.class_starts[number : number + 2].tolist()
+        return count + int(last - first) - changed.lost.get(number, 0)
+
+    def _label(self, key: int, additions: Additions) -> str | None:
+        """The class of an item, if there is one."""
+        if key in additions.items:
+            return additions.items[key].label
+        row = self.snapshot.row(key)
+        return None if row is None else self.snapshot.label(row)
+
+    def _holds(self, key: int, changed: _Changed) -> bool:
+        if key in changed.additions.items:
+            return True
+        row = self.snapshot.row(key)
+        return row is not None and row not in changed.gone
+
+    def _known_row(self, key: int, changed: _Changed) -> int:
+        row = self.snapshot.row(key)
+        if row is None or row in changed.gone:
+            raise UnknownSketch(f"the gallery has no sketch {key}", field="id")
+        return row
+
+    def _found(self, query: Embedding, question: Question, excluded: Collection[int]) -> tuple[Hit, ...]:
+        changed = self._changed
+        labels = None if question.classes is None else self._known_classes(question.classes, changed)
+        wanted = question.offset + question.k + len(excluded)  # more than asked for: the query may be among them
+        among = None
+        if labels is not None:
+            starts = self.snapshot.view_starts.tolist()
+            among = [(starts[number], starts[number + 1]) for number in self._numbers(labels)]
+        found = self._nearest_items(query, wanted, among, changed)
+        nearest = changed.additions.nearest(query, wanted, labels, excluded)
+        matching: frozenset[int] = frozenset()
+        if question.text:
+            rows, added = self._matches(question.text, labels, changed)
+            keys = np.array([*self.snapshot.ids[rows].tolist(), *(one.id for one in added)], np.uint64)
+            matching = frozenset(keys.tolist())
+            found |= self._nearest_items(query, wanted, _ranges(rows[self.snapshot.view_items]), changed)
+            nearest += changed.additions.nearest(query, wanted, labels, excluded, keys)
+        for square, key in nearest:
+            found[key] = min(square, found.get(key, np.inf))
+        far = np.inf if question.max_distance is None else question.max_distance
+        ranked = sorted(
+            (key not in matching, distance, key)
+            for key, square in found.items()
+            if key not in excluded and (distance := max(0.0, square) ** 0.5) <= far
+        )
+        chosen = ranked[question.offset : question.offset + question.k]
+        return self._hits([(distance, key) for _, distance, key in chosen], question.offset, changed.additions)
+
+    def _called(self, question: Question) -> tuple[Hit, ...]:
+        changed = self._changed
+        labels = None if question.classes is None else self._known_classes(question.classes, changed)
+        rows, added = self._matches(question.text, labels, changed)
+        keys = np.array([*self.snapshot.ids[rows].tolist(), *(one.id for one in added)], np.uint64)
+        lengths = [*self._words.lengths()[rows].tolist(), *(len(one.name or one.label) for one in added)]
+        chosen = keys[np.lexsort((keys, lengths))][question.offset : question.offset + question.k].tolist()
+        return self._hits([(float("nan"), key) for key in chosen], question.offset, changed.additions)
+
+    def _hits(self, chosen: Iterable[tuple[float, int]], offset: int, additions: Additions) -> tuple[Hit, ...]:
+        hits: list[Hit] = []
+        for distance, key in chosen:
+            label, name = self._words_of(key, additions)
+            hits.append(Hit(key, label, distance, offset + len(hits) + 1, name))
+        return tuple(hits)
+
+    def _matches(self, text: str, labels: frozenset[str] | None, changed: _Changed) -> tuple[npt.NDArray[np.bool_], list[Item]]:
+        """Which items of the snapshot (N,) and which added ones match a text; only those that are there, and of `labels`."""
+        items = changed.additions.items
+        rows, keys = self._words.matches(text, items)
+        rows[list(changed.gone)] = False
+        if labels is not None:
+            inside = np.zeros_like(rows)
+            for number in self._numbers(labels):
+                inside[slice(*self.snapshot.class_starts[number : number + 2].tolist())] = True
+            rows &= inside
+        return rows, [items[key] for key in keys if labels is None or items[key].label in labels]
+
+    def _numbers(self, labels: frozenset[str]) -> list[int]:
+        """The snapshot's numbers of classes, those it has, ascending."""
+        return sorted(self._class_numbers[name] for name in labels if name in self._class_numbers)
+
+    def _nearest_items(self, query: Embedding, wanted: int, among: Ranges | None, changed: _Changed) -> dict[int, float]:
+        """Squared distances of at least the `wanted` nearest items of the snapshot, by id: each by its nearest view.
+
+        Only views of the ranges `among`, where given.
+        """
+        snapshot, count = self.snapshot, wanted
+        used = query[: snapshot.dimensions]
+        beyond = float(np.square(query[snapshot.dimensions :]).sum())
+        while True:
+            squares, views = self._nearest(used, count, among, changed.removed)
+            items, first = np.unique(snapshot.view_items[views], return_index=True)  # the first is the nearest
+            if len(items) >= wanted or len(views) < count:
+                return dict(zip(snapshot.ids[items].tolist(), (squares[first] + beyond).tolist(), strict=True))
+            count *= 2  # items with many views
+
+    def _words_of(self, key: int, additions: Additions) -> tuple[str, str]:
+        """Label and name of an item that was found."""
+        added = additions.items.get(key)
+        if added is not None:
+            return added.label, added.name
+        row = self.snapshot.row(key)
+        assert row is not None
+        return self.snapshot.label(row), self.snapshot.name_of(row)
+
+    def _known_classes(self, classes: Sequence[str], changed: _Changed) -> frozenset[str]:
+        unknown = [name for name in classes if not self._count(name, changed)]
+        if unknown or not classes:
+            raise SearchError(
+                f"the gallery has no class {unknown[0]!r}" if unknown else "name at least one class, or leave classes out",
+                field="classes",
+            )
+        return frozenset(classes)
+
+
+def _check(snapshot: Snapshot, stop: threading.Event) -> None:
+    """Check the rest of a large snapshot. What is found is remembered there, and refused to everybody who asks."""
+    try:
+        snapshot.verify(stop)
+    except SnapshotError as error:
+        log.error("%s", error)
+
+
+def _ranges(wanted: npt.NDArray[np.bool_]) -> Ranges:
+    """First and last place of each run of them."""
+    edges = np.flatnonzero(np.diff(wanted.view(np.int8), prepend=0, append=0))
+    return [(first, last) for first, last in edges.reshape(-1, 2).tolist()]
