@@ -19,7 +19,7 @@ def add_change_routes(trazo: Application) -> None:
     def add(json: NewStrokes, form: NewUpload) -> tuple[Response, HTTPStatus]:
         """Add a drawing, sent as JSON, or as a picture or SVG file in multipart form data; it is found from now on."""
         new = json or form
-        strokes = strokes_of(json) if json else reader.read(form.file.read()).strokes
+        strokes = strokes_of(json) if json else reader.read(form.file.stream).strokes
         return sketch_answer(live.add(new.label, strokes, None if new.id is None else int(new.id))), HTTPStatus.CREATED
 
     @app.delete("/api/sketches/<key>")

@@ -58,7 +58,7 @@ def add_search_routes(trazo: Application) -> None:
                 raise InvalidRequest([FieldError(field="file", message="send a `file`: a picture or an SVG; or a `text`")])
             return _sent(_named(live.engine, form))
         started = time.perf_counter()
-        reading = reader.read(form.file.read())
+        reading = reader.read(form.file.stream)
         strokes = reading.strokes
         decode = {"decode": 1000 * (time.perf_counter() - started)}
         engine = live.engine

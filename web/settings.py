@@ -96,11 +96,15 @@ class Settings:
 
     readers: int = _setting(2, "processes that read uploaded files, so that one hostile file does not stop others", 1, 16)
     read_seconds: float = _setting(
-        0.9, "seconds of processor time to read one file: 48 million pixels in colour take half", 0.1, 60
+        0.8, "seconds of processor time to read one file: 12 million pixels of a PNG in colour take half", 0.1, 60
     )
     read_wall_seconds: float = _setting(5.0, "seconds by the clock to read one file, on a busy machine", 0.1, 120)
     read_memory_mb: int = _setting(
-        128, "megabytes a file may take while it is read: 36 million pixels in colour, three times as many in grey", 32, 4_096
+        112,
+        "megabytes for all files that are read at once: 16 million pixels of a PNG in colour, 48 of a JPEG; what takes more "
+        "than one reader's share is read alone",
+        32,
+        4_096,
     )
 
     views: str = _setting(
