@@ -183,7 +183,7 @@ def _faiss(factory: str, choices: Sequence[dict[str, int]]) -> Callable[[Vectors
 
 
 @dataclass(frozen=True)
-class _InMemory:
+class InMemory:
     """float16 rows (V, D) as a snapshot has them, but in memory."""
 
     array: npt.NDArray[np.float16]
@@ -213,7 +213,7 @@ def _served(factory: str, choices: Sequence[Mapping[str, int]]) -> Callable[[Vec
             fill_index(index, stored)
 
         def with_parameters(choice: Mapping[str, int]) -> Search:
-            nearest = Nearest(_InMemory(stored), index, choice)
+            nearest = Nearest(InMemory(stored), index, choice)
 
             def search(asked: Vectors) -> npt.NDArray[np.int64]:
                 found = [nearest(query, k)[1][:k] for query in asked]

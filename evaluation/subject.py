@@ -93,7 +93,7 @@ def of_gallery(gallery: Path) -> Subject:
     the strokes. Raises GalleryError.
     """
     snapshot, overlay = open_current(gallery), Overlay(gallery)
-    entries = [entry for entry in contents(snapshot, overlay, snapshot.manifest.net) if entry.own]
+    entries = [entry for entry in contents(snapshot, overlay, snapshot.manifest.net, overlay.last()) if entry.own]
     classes = tuple(sorted({entry.label for entry in entries}))
     items = (decode_item(entry.record, entry.id, entry.label) for entry in entries)
     again = of_drawings(snapshot.encoder, SketchSet.of(items, classes))
