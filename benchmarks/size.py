@@ -44,12 +44,15 @@ def main() -> None:
     parser.add_argument("--drawings", type=int, required=True, metavar="N")
     parser.add_argument("--work", type=Path, metavar="FOLDER", help="where the gallery is kept; default: nowhere")
     parser.add_argument("--index", metavar="FACTORY", help="instead of the one chosen by size")
+    parser.add_argument("--memory", type=int, default=MEMORY >> 20, metavar="MB", help="that the build may take")
+    parser.add_argument("--another", action="store_true", help="build one more snapshot in FOLDER; use another seed")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     index = parse_index(args.index) if args.index else None
     with ExitStack() as stack:
         folder = args.work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trazo-size-")))
-        result = {} if history(folder) else alone(build_large, args.gallery, folder, args.drawings, index, args.seed)
+        there = history(folder) and not args.another
+        result = {} if there else alone(build_large, args.gallery, folder, args.drawings, index, args.memory, args.seed)
         result |= alone(describe, args.gallery, folder)
         result |= alone(ask, args.gallery, folder, args.seed)
         result |= alone(change, folder)
@@ -72,7 +75,7 @@ def _send(pipe: Connection, work: Callable[..., dict[str, Any]], *arguments: Any
     pipe.send(work(*arguments))
 
 
-def build_large(base: Path, folder: Path, drawings: int, index: IndexSpec | None, seed: int) -> dict[str, Any]:
+def build_large(base: Path, folder: Path, drawings: int, index: IndexSpec | None, memory: int, seed: int) -> dict[str, Any]:
     """Write and publish the gallery; time and memory."""
     faiss.omp_set_num_threads(1)
     snapshot = open_current(base)
@@ -80,14 +83,15 @@ def build_large(base: Path, folder: Path, drawings: int, index: IndexSpec | None
     with Peak() as peak, writing(folder):
         started, worked = time.monotonic(), time.process_time()
         entries = enlarged(snapshot, drawings, seed)
-        place = write_snapshot(folder, entries, encoder, source={"size": drawings}, last_change=0, index=index)
+        source = {"size": drawings}
+        place = write_snapshot(folder, entries, encoder, source=source, last_change=0, memory=memory << 20, index=index)
         publish(folder, place.name)
         seconds, worked = time.monotonic() - started, time.process_time() - worked
     return {
         "build_seconds": round(seconds, 1),
         "build_cpu_seconds": round(worked, 1),
         "build_memory_mb": peak.megabytes,
-        "build_memory_asked_mb": MEMORY >> 20,
+        "build_memory_asked_mb": memory,
     }
 
 
@@ -106,15 +110,16 @@ def describe(base: Path, folder: Path) -> dict[str, Any]:
 
 
 def ask(base: Path, folder: Path, seed: int) -> dict[str, Any]:
-    """Open it as a server does, and ask: milliseconds, agreement with brute force, memory."""
+    """Open it as a server does, from a disk of which nothing is in memory, and ask: milliseconds, agreement, memory."""
     faiss.omp_set_num_threads(1)
+    queries = queries_beside(open_current(base), QUERIES, np.random.default_rng(seed + 1))
+    wide = np.zeros((QUERIES, 1024), np.float32)
+    wide[:, : queries.shape[1]] = queries
+    forget(open_current(folder).folder)
     empty = memory("RssAnon")
     started = time.monotonic()
     engine = LocalEngine.open(folder)
     opened = time.monotonic() - started
-    queries = queries_beside(open_current(base), QUERIES, np.random.default_rng(seed + 1))
-    wide = np.zeros((QUERIES, 1024), np.float32)
-    wide[:, : queries.shape[1]] = queries
     for query in wide[:50]:
         engine.similar_to_embedding(query)
     first_questions = time.monotonic() - started
@@ -126,10 +131,10 @@ def ask(base: Path, folder: Path, seed: int) -> dict[str, Any]:
     classes = list(engine.classes())
     rng = np.random.default_rng(seed)
     few = [[str(name) for name in rng.choice(classes, count, replace=False)] for count in (1, 30) for _ in range(FILTERED)]
-    for query in wide:  # so that the system has read what it will be asked for
-        engine.similar_to_embedding(query)
+    first = [Spent.of(engine.similar_to_embedding, query) for query in wide[50:]]
     asked = [Spent.of(engine.similar_to_embedding, query) for query in wide]
     filtered = [Spent.of(engine.similar_to_embedding, wide[n % QUERIES], 10, names) for n, names in enumerate(few)]
+    resident = {name: memory(name) for name in ("RssAnon", "RssFile", "VmRSS")}  # what follows maps the files once more
     nearest = Nearest.of(engine.snapshot)
     mapped = np.load(engine.snapshot.folder / EMBEDDINGS, mmap_mode="r")
     recall, interval = agreement_of(nearest, mapped, queries[:SAMPLED])
@@ -138,15 +143,23 @@ def ask(base: Path, folder: Path, seed: int) -> dict[str, Any]:
         "open_and_50_questions_seconds": round(first_questions, 2),
         "every_byte_checked_after_seconds": round(checked, 1),
         "memory_bytes_per_drawing": round((held - empty - net) * 1e6 / len(engine), 1),
-        "resident_mb": {name: memory(name) for name in ("RssAnon", "RssFile", "VmRSS")},
+        "resident_mb": resident,
         "ann_recall@10": round(recall, 4),
         "ann_recall@10_interval": [round(edge, 4) for edge in interval],
         "ann_recall@10_in_one_class": recall_in_classes(engine, nearest, queries, few[:SAMPLED]),
         "ann_recall@10_in_30_classes": recall_in_classes(engine, nearest, queries, few[FILTERED:][: SAMPLED // 10]),
+        **quantiles("search_asked_first", first),
         **quantiles("search", asked),
         **quantiles("search_in_one_class", filtered[:FILTERED]),
         **quantiles("search_in_30_classes", filtered[FILTERED:]),
     }
+
+
+def forget(folder: Path) -> None:
+    """Let the system forget what it has read of the files."""
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def recall_in_classes(engine: LocalEngine, nearest: Nearest, queries: Floats, chosen: list[list[str]]) -> float:

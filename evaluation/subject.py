@@ -1,6 +1,8 @@
 """What is measured: embeddings with labels and ids, from a gallery, a checkpoint on drawings, or a file of vectors."""
 
+import random
 import zlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,12 +15,15 @@ from scipy.special import softmax
 
 from evaluation.ranking import EvaluationError
 from indexer.contents import contents
+from indexer.entry import Entry
 from indexer.overlay import Overlay
 from indexer.record import decode_item
 from indexer.snapshot import open_current
 from nets.classify import classifier_report
 from nets.encoder import Encoder
 from sketches.sketch_set import SketchSet
+
+DRAWINGS = 50_000  # of a gallery, to measure
 
 
 @dataclass(frozen=True)
@@ -86,14 +91,16 @@ def of_drawings(encoder: Encoder, sketches: SketchSet) -> Subject:
     return Subject(embeddings, sketches.labels, sketches.ids, sketches.classes, source, drawn)
 
 
-def of_gallery(gallery: Path) -> Subject:
+def of_gallery(gallery: Path, drawings: int = DRAWINGS, seed: int = 0) -> Subject:
     """A gallery as it is served: the items of the current snapshot and the changes since, by their stored embeddings.
 
-    Of an item with several views its own drawing counts. The classifier's answers are not stored; they are computed again from
-    the strokes. Raises GalleryError.
+    Of a gallery that has more than `drawings` items a random sample, as `source` says: what is measured then is a gallery of
+    that size. Of an item with several views its own drawing counts. The classifier's answers are not stored; they are
+    computed again from the strokes. Raises GalleryError.
     """
     snapshot, overlay = open_current(gallery), Overlay(gallery)
-    entries = [entry for entry in contents(snapshot, overlay, snapshot.manifest.net, overlay.last()) if entry.own]
+    every = contents(snapshot, overlay, snapshot.manifest.net, overlay.last())
+    entries, total = _sampled((entry for entry in every if entry.own), drawings, seed)
     classes = tuple(sorted({entry.label for entry in entries}))
     items = (decode_item(entry.record, entry.id, entry.label) for entry in entries)
     again = of_drawings(snapshot.encoder, SketchSet.of(items, classes))
@@ -101,7 +108,21 @@ def of_gallery(gallery: Path) -> Subject:
     for row, entry in zip(embeddings, entries, strict=True):
         if entry.embedding is not None:
             row[: snapshot.dimensions] = entry.embedding
-    return replace(again, embeddings=embeddings, source={"snapshot": snapshot.name, "changes": overlay.last(), **again.source})
+    source = {"snapshot": snapshot.name, "changes": overlay.last(), "sampled_from": total, **again.source}
+    return replace(again, embeddings=embeddings, source=source)
+
+
+def _sampled(entries: Iterable[Entry], count: int, seed: int) -> tuple[list[Entry], int]:
+    """A random sample, in any order, and how many there were; all of them if they are no more than `count`."""
+    kept: list[Entry] = []
+    rng, total = random.Random(seed), 0
+    for entry in entries:
+        total += 1
+        if total <= count:
+            kept.append(entry)
+        elif (place := rng.randrange(total)) < count:  # so that each of them stays as likely as the others
+            kept[place] = entry
+    return kept, total
 
 
 def of_file(path: Path, seed: int = 0) -> Subject:

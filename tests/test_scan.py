@@ -5,10 +5,13 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.ann import InMemory
+from indexer import checked
+from indexer.checked import CheckedArray, CheckedFile, block_digests
 from indexer.exact import exact_neighbours
 from indexer.index import PART, SHORT, Nearest, Removed
 from indexer.scan import Scan
@@ -74,3 +77,15 @@ def test_threads_share_it(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_rows_of_a_file_larger_than_memory_are_fetched_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And are the same: some, in any order, several times, and stretches of every length up to the last row."""
+    np.save(tmp_path / "rows.npy", rows())
+    path = tmp_path / "rows.npy"
+    monkeypatch.setattr(checked, "MEMORY", 0)
+    array = CheckedArray(CheckedFile(path, path.stat().st_size, block_digests(path)))
+    for some in (np.arange(ROWS)[::-1], np.array([ROWS - 1, 0, 0, 500]), np.empty(0, np.int64)):
+        assert array.rows(some).tobytes() == rows()[some].tobytes()
+    for first, last in ((0, 1), (0, ROWS), (ROWS - 1, ROWS), (100, 900), (5, 5)):
+        assert array.span(first, last).tobytes() == rows()[first:last].tobytes()
