@@ -17,7 +17,7 @@ from sketches.sketch import Stroke
 
 SIDE = 512  # pixels of the picture's longest side
 STEP = 6.0  # pixels between the points of a curve
-MAX_SHAPES = 20_000
+MAX_SHAPES = 6_000  # each takes some 0.05 ms
 MAX_POINTS = 200_000
 MAX_WORK = 40_000  # a straight segment is one, a curve CURVE: what takes long is refused before it is done
 CURVE = 8
