@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from indexer.errors import ChangeRefused, GalleryBusy
 from indexer.online import embed_items
@@ -221,13 +223,17 @@ class LiveGallery:
 
     def _watch(self) -> None:
         seen = self._engine
+        dropped: list[weakref.ref[Any]] = []  # engines that were swapped, and their snapshots
         while not self._closed.wait(POLL):
             try:
                 steps = (self._reload_when_due, self._catch_up, self._fold_when_due)
                 found = self._engine.damage  # a large snapshot is checked while it is served
                 self._note([*(self._why_not(step) for step in steps), str(found or "")])
-                if self._engine is not seen:  # swapped since the last look; by now the requests to the old one are answered
+                if self._engine is not seen:
+                    dropped += [weakref.ref(seen), weakref.ref(seen.snapshot)]
                     seen = self._engine
+                if dropped and all(one() is None for one in dropped):  # the last request to them is answered
+                    dropped.clear()
                     _return_memory()
             except Exception:  # even out of memory: the next look may succeed
                 self._why = "the gallery cannot be watched; see the server's log"
