@@ -22,8 +22,8 @@ from indexer.pointer import current_snapshot
 from indexer.view import View
 from search.engine import Changes, SearchEngine
 from search.results import DuplicateSketch, UnknownSketch
-from sketches.item import Item, Picture
-from sketches.sketch import Strokes, check_strokes
+from sketches.item import Item, Picture, checked
+from sketches.sketch import Strokes
 
 log = logging.getLogger(__name__)
 
@@ -116,13 +116,14 @@ class LiveGallery:
         link: str = "",
         picture: Picture | None = None,
     ) -> Item:
-        """Add a drawing, searchable and on the disk once this returns; under a new id unless one is given.
+        """Add a drawing, or without strokes a picture, searchable and on the disk once this returns; under a new id unless one
+        is given.
 
         Raises DuplicateSketch, DamagedSketch for what an item may not be, GalleryBusy where another process holds the gallery,
         GalleryError, OSError where the disk fails; then nothing has changed.
         """
         chosen = secrets.randbits(63) if key is None else key
-        item = Item(chosen, label, check_strokes(strokes), name, tags, link, picture)
+        item = checked(Item(chosen, label, strokes, name, tags, link, picture))
         engine = self._engine
         added = embed_items([item], engine.encoder)
         try:

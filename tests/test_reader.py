@@ -73,7 +73,7 @@ def test_a_hostile_file_is_read_or_refused_in_a_sentence_and_harms_no_other(read
 
 def test_a_file_that_takes_too_long_is_ended_in_a_sentence() -> None:
     reader = Reader(1, Bounds(seconds=0.01, wall_seconds=20, memory_mb=64))
-    with pytest.raises(SketchError, match="takes longer than 0.01 s"):
+    with pytest.raises(SketchError, match="takes longer than"):
         reader.read(HOSTILE["20,000 circles"]())
     assert reader.killed == 1
     reader.close()

@@ -23,11 +23,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from sketches.errors import PictureError
+from sketches.item import Picture
 from sketches.reading import Reading
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[1]
+LINES, COLOURS = "lines", "colours"  # what is wanted of a file
 PIECE = 1 << 18  # bytes of a file that are in the server's memory at once
 CRASHED = "the file cannot be read; save it anew, as a plain PNG or SVG"
 
@@ -50,6 +52,7 @@ class Job:
     """What a child is told before it gets a file."""
 
     token: str
+    wanted: str  # LINES or COLOURS
     alone: bool  # the file may need more than its share of the memory: no other is read meanwhile
     seconds: float
 
@@ -81,17 +84,25 @@ class Reader:
 
         Raises SketchError, as that does, and for a file that takes too long or too much memory; ReadersBusy.
         """
+        reading: Reading = self._read(LINES, file)
+        return reading
+
+    def look(self, file: IO[bytes] | bytes) -> Picture:
+        """What `sketches.photograph.as_photograph` makes of a file. Raises as `read`."""
+        picture: Picture = self._read(COLOURS, file)
+        return picture
+
+    def _read(self, wanted: str, file: IO[bytes] | bytes) -> Any:
         opened = BytesIO(file) if isinstance(file, bytes) else file
         began = time.monotonic()
         with self._borrowed() as process:
-            outcome = process.ask(opened, False, self.bounds.seconds)
+            outcome = process.ask(opened, wanted, False, self.bounds.seconds)
             if outcome.kind in ("large", "crashed"):  # libraries crash where they get no memory: once more, with all there is
                 left = self.bounds.seconds - (time.monotonic() - began)
                 if left > 0:
-                    outcome = process.ask(opened, True, left)
+                    outcome = process.ask(opened, wanted, True, left)
         if outcome.kind == "read":
-            reading: Reading = outcome.result
-            return reading
+            return outcome.result
         if outcome.kind == "refused":
             raise outcome.result
         self.killed += 1
@@ -148,10 +159,10 @@ class _Process:
         theirs.close()
         self._warm = False
 
-    def ask(self, file: IO[bytes], alone: bool, seconds: float) -> Outcome:
+    def ask(self, file: IO[bytes], wanted: str, alone: bool, seconds: float) -> Outcome:
         # Each reader may be at a file before this one is let in; and the first file waits for the imports.
         patience = self._bounds.wall_seconds * self._readers + (5 if self._warm else 60)
-        job = Job(secrets.token_hex(8), alone, seconds)
+        job = Job(secrets.token_hex(8), wanted, alone, seconds)
         try:
             self._send(job, file)
             if not self._socket.poll(patience):

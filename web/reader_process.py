@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from sketches.errors import PictureError, SketchError
-from web.reader import Job, Outcome
+from web.reader import LINES, Job, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,8 @@ def main() -> None:
     descriptor, turns, readers, wall_seconds, memory_mb = sys.argv[1:]
     socket = Connection(int(descriptor))
     limits = _Limits(int(turns), int(readers), float(wall_seconds), int(memory_mb))
-    import sketches.upload  # noqa: F401  so that every child has it
+    import sketches.photograph
+    import sketches.upload  # noqa: F401  so that every child has them
 
     while True:
         child = os.fork()
@@ -91,10 +92,11 @@ def _bound(memory: int, seconds: float, wall_seconds: float = 0) -> None:
 
 
 def _outcome(job: Job, data: bytes) -> Outcome:
+    from sketches.photograph import as_photograph
     from sketches.upload import read_file
 
     try:
-        return Outcome(job.token, "read", read_file(data))
+        return Outcome(job.token, "read", read_file(data) if job.wanted == LINES else as_photograph(data))
     except (SketchError, MemoryError) as error:
         lacking = isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
         return Outcome(job.token, "large") if lacking else Outcome(job.token, "refused", error)
