@@ -146,6 +146,8 @@ BAD_JSON = {
     "no class": ('{"strokes": [[[0, 1], [0, 1]]], "classes": []}', 422, "classes"),
     "unknown key": ('{"strokes": [[[0, 1], [0, 1]]], "kk": 3}', 422, "kk"),
     "too many points": ('{"strokes": [[[' + "0," * 60_000 + "1],[" + "0," * 60_000 + "1]]]}", 422, r"strokes.*"),
+    "400,000 numbers in few bytes": ('{"strokes": [[[' + "0," * 400_000 + "1],[0,1]]]}", 422, "body"),
+    "20,000 names": ("{" + ",".join(f'"a{n}":1' for n in range(20_000)) + "}", 422, "body"),
     "10 million points": ('{"strokes": [[[' + POINTS + "],[" + POINTS + "]]]}", 413, "body"),
 }
 
@@ -249,8 +251,8 @@ def test_bad_examples_and_reasons_are_problems(served: Served, path: str, body: 
     check_problem(requests.post(f"{served.url}/api/{path}", json=body, timeout=30), status, field)
 
 
-def test_the_new_routes_take_json_only(served: Served) -> None:
-    for path in ("search/examples", "explain"):
+def test_routes_that_take_no_file_take_json_only(served: Served) -> None:
+    for path in ("search/examples", "search/batch", "map/place"):
         check_problem(requests.post(f"{served.url}/api/{path}", files={"file": b"x"}, timeout=30), 415, "request")
         check_problem(requests.post(f"{served.url}/api/{path}", data=b"{", timeout=30), 415, "request")
 
