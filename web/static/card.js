@@ -23,18 +23,16 @@ export function card(hit, act, kinds) {
   open.setAttribute("aria-label", `${called}${far && `, distance ${far}`}. Search from this sketch`);
   open.append(image, line);
   open.addEventListener("click", () => act.from(hit));
-  const about = element("p", { className: "about" });
-  for (const event of ["pointerenter", "focus"]) open.addEventListener(event, () => meet(hit.id, about, image));
+  for (const event of ["pointerenter", "focus"]) open.addEventListener(event, () => draw(hit.id, image));
   const doing = element("div", { className: "doing" });
   doing.append(
     small("+", `More like this ${called}`, () => act.like(hit), chosen === "like"),
     small("−", `Less like this ${called}`, () => act.unlike(hit), chosen === "unlike"),
     ...(hit.name ? [small(sheets(), `Copy the name, or the command, of ${hit.name}`, () => act.copy(hit))] : []),
-    save(hit.id, called),
     small("?", `What the match with this ${called} rests on`, () => act.why(hit)),
     ...(act.one ? [small("✓", `That's the one: let my drawing find this ${called} from now on`, (event) => act.one(hit, event.target))] : []),
   );
-  item.append(open, about, doing);
+  item.append(open, doing);
   return item;
 }
 
@@ -46,14 +44,6 @@ export function start(sketch, from) {
   open.addEventListener("click", () => from(sketch));
   item.append(open);
   return item;
-}
-
-/** The picture of a sketch as a file: an SVG as it was, other pictures small. */
-function save(id, called) {
-  const words = `Save the picture of ${called}`;
-  const anchor = element("a", { href: thumbnail(id), download: called, className: "button", title: words, textContent: "↓" });
-  anchor.setAttribute("aria-label", words);
-  return anchor;
 }
 
 /** Two sheets, the sign for copying: drawn, since many fonts lack it. */
@@ -75,43 +65,32 @@ function small(sign, words, act, pressed) {
   return button;
 }
 
-/** Say what else is known of a sketch, and draw its strokes one after the other. */
-async function meet(id, about, image) {
-  if (image.dataset.drawing) return;
+/** Put the strokes in place of the image and draw them one after the other; then the image comes back. */
+async function draw(id, image) {
+  if (calm.matches || image.dataset.drawing || !image.naturalWidth) return;
   image.dataset.drawing = "yes";
   try {
-    const { strokes, tags, link } = await getSketch(id);
-    about.replaceChildren(tags.join(" · "), ...(link ? [source(link)] : []));
-    if (strokes.length && !calm.matches && image.naturalWidth) await draw(strokes, image);
+    const { strokes } = await getSketch(id);
+    if (!strokes.length) return; // a picture
+    const svg = picture(strokes);
+    image.replaceWith(svg);
+    const lengths = [...svg.children].map((path) => path.getTotalLength());
+    const total = lengths.reduce((sum, length) => sum + length, 0) || 1;
+    let delay = 0;
+    const finished = [...svg.children].map((path, n) => {
+      const duration = (DRAWN_IN * lengths[n]) / total;
+      path.setAttribute("stroke-dasharray", `${lengths[n]} ${lengths[n] + 1}`);
+      const shown = path.animate([{ strokeDashoffset: lengths[n] }, { strokeDashoffset: 0 }], { duration, delay, fill: "both" });
+      delay += duration;
+      return shown.finished;
+    });
+    await Promise.all(finished);
+    svg.replaceWith(image);
   } catch {
     // Gone from the gallery, or from the page: there is nothing to draw.
   } finally {
     delete image.dataset.drawing;
   }
-}
-
-/** Where a sketch comes from; the server takes no other links than those of http and https. */
-function source(link) {
-  const { host } = new URL(link);
-  return element("a", { href: link, textContent: host, target: "_blank", rel: "noopener noreferrer", title: link });
-}
-
-/** Put the strokes in place of the image and draw them; then the image comes back. */
-async function draw(strokes, image) {
-  const svg = picture(strokes);
-  image.replaceWith(svg);
-  const lengths = [...svg.children].map((path) => path.getTotalLength());
-  const total = lengths.reduce((sum, length) => sum + length, 0) || 1;
-  let delay = 0;
-  const finished = [...svg.children].map((path, n) => {
-    const duration = (DRAWN_IN * lengths[n]) / total;
-    path.setAttribute("stroke-dasharray", `${lengths[n]} ${lengths[n] + 1}`);
-    const shown = path.animate([{ strokeDashoffset: lengths[n] }, { strokeDashoffset: 0 }], { duration, delay, fill: "both" });
-    delay += duration;
-    return shown.finished;
-  });
-  await Promise.all(finished);
-  svg.replaceWith(image);
 }
 
 function picture(strokes) {
