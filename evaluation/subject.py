@@ -12,12 +12,11 @@ import numpy.typing as npt
 from scipy.special import softmax
 
 from evaluation.ranking import EvaluationError
-from indexer.contents import contents
-from indexer.overlay import Overlay
+from indexer.milvus.address import Gallery
 from indexer.record import decode_item
-from indexer.snapshot import open_current
 from nets.classify import classifier_report
 from nets.encoder import Encoder
+from search.engine import SearchEngine
 from sketches.sketch_set import SketchSet
 
 
@@ -86,22 +85,24 @@ def of_drawings(encoder: Encoder, sketches: SketchSet) -> Subject:
     return Subject(embeddings, sketches.labels, sketches.ids, sketches.classes, source, drawn)
 
 
-def of_gallery(gallery: Path) -> Subject:
+def of_gallery(gallery: Gallery) -> Subject:
     """A gallery as it is served: the items of the current snapshot and the changes since, by their stored embeddings.
 
     Of an item with several views its own drawing counts. The classifier's answers are not stored; they are computed again from
     the strokes. Raises GalleryError.
     """
-    snapshot, overlay = open_current(gallery), Overlay(gallery)
-    entries = [entry for entry in contents(snapshot, overlay, snapshot.manifest.net) if entry.own]
+    engine = SearchEngine.open(gallery)
+    entries = list(engine.entries())
     classes = tuple(sorted({entry.label for entry in entries}))
     items = (decode_item(entry.record, entry.id, entry.label) for entry in entries)
-    again = of_drawings(snapshot.encoder, SketchSet.of(items, classes))
+    again = of_drawings(engine.encoder, SketchSet.of(items, classes))
     embeddings = again.embeddings.copy()
     for row, entry in zip(embeddings, entries, strict=True):
         if entry.embedding is not None:
-            row[: snapshot.dimensions] = entry.embedding
-    return replace(again, embeddings=embeddings, source={"snapshot": snapshot.name, "changes": overlay.last(), **again.source})
+            row[: engine.snapshot.manifest.dimensions] = entry.embedding
+    return replace(
+        again, embeddings=embeddings, source={"snapshot": engine.snapshot.name, "changes": engine.unfolded, **again.source}
+    )
 
 
 def of_file(path: Path, seed: int = 0) -> Subject:

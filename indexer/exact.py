@@ -48,7 +48,7 @@ def agreement_of(nearest: Nearest, embeddings: Any, queries: Floats, k: int = 10
     return float(shares.mean()), (low, high)
 
 
-def exact_furthest(queries: Floats, blocks: Iterable[npt.NDArray[np.float16]], k: int) -> npt.NDArray[np.float64]:
+def exact_furthest(queries: Floats, blocks: Iterable[npt.NDArray[np.floating]], k: int) -> npt.NDArray[np.float64]:
     """Squared distance (Q,) of each query's k-th nearest row, by brute force over all blocks."""
     lengths = np.einsum("qd,qd->q", queries, queries)[:, None]
     near = np.full((len(queries), 2 * k), np.inf, np.float64)
