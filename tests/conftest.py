@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from indexer.build import build
+from indexer.milvus.address import Gallery
 from nets.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine
@@ -114,7 +115,7 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
 
 
 @contextmanager
-def serving(gallery: Path, admin_token: str | None = None, **settings: object) -> Iterator[Served]:
+def serving(gallery: Gallery, admin_token: str | None = None, **settings: object) -> Iterator[Served]:
     """A server of a gallery, with its admin routes where a token is given, and with other settings where they matter."""
     live = LiveGallery(gallery)
     chosen = Settings(gallery=gallery, admin_token=admin_token or "", **{"readers": 1, "stop_seconds": 0.2, **settings})

@@ -26,7 +26,7 @@ COLUMNS = ("item", "number", "label", "record", "embedding")  # what `entry_of` 
 
 
 def kind_of(label: str) -> int:
-    return checksum("class", label)
+    return checksum("class", str(label))  # one of numpy's strings would have another
 
 
 def rank_of(key: int) -> int:
