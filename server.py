@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     try:
         live = LiveGallery(settings.gallery)
-    except GalleryError as error:
+    except (GalleryError, OSError) as error:
         print(f"server: {error}", file=sys.stderr)
         listening.close()
         return 2

@@ -25,7 +25,7 @@ from evaluation.latency import server as trazo
 from evaluation.provenance import provenance
 from indexer.copy import copy
 from indexer.exact import exact_furthest
-from indexer.index import CHUNK
+from indexer.index import CHUNK, decoded
 from indexer.milvus.address import Address
 from indexer.milvus.gallery import gallery_at
 from indexer.milvus.nearest import nearest_rows
@@ -85,7 +85,7 @@ def beside(local: LocalEngine, remote: SearchEngine, seed: int) -> dict[str, Any
     queries = snapshot.item_embeddings(rows)
     used = queries[:, : snapshot.dimensions] + rng.normal(0, 0.01, (QUERIES, snapshot.dimensions)).astype(np.float32)
     queries[:, : snapshot.dimensions] = used
-    blocks = (snapshot.embeddings.span(first, first + CHUNK) for first in range(0, snapshot.views, CHUNK))
+    blocks = (decoded(snapshot.embeddings.span(first, first + CHUNK)) for first in range(0, snapshot.views, CHUNK))
     furthest = np.sqrt(exact_furthest(used, blocks, K)) * (1 + 1e-5)
     spent: dict[str, list[float]] = {"local": [], "milvus": []}
     found: dict[str, list[float]] = {"local": [], "milvus": []}

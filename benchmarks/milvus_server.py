@@ -79,7 +79,7 @@ class MilvusServer:
             client = free_port()
             etcd.write_text(ETCD.format(client=client, peer=free_port()), "utf-8")
             ports = [f"{name}_port={free_port()}" for name in PORTS]
-            command = [PYTHON, "-c", PREPARE, self.folder, *ports, f"etcd_port={client}", f"proxy_port={self.port}"]
+            command = [str(PYTHON), "-c", PREPARE, str(self.folder), *ports, f"etcd_port={client}", f"proxy_port={self.port}"]
             subprocess.run(command, check=True, capture_output=True)
         program = PYTHON.parent / "milvus"
         environment = {

@@ -17,7 +17,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -66,29 +66,59 @@ Drawn = tuple[int, str]  # which drawing of the pool, and the label
 
 
 @dataclass
+class Content:
+    """Items by id, and the further drawings of each: which of the pool, by the drawing's id."""
+
+    items: dict[int, Drawn] = field(default_factory=dict)
+    views: dict[int, dict[int, int]] = field(default_factory=dict)
+
+    def copy(self) -> "Content":
+        return Content(dict(self.items), {key: dict(views) for key, views in self.views.items()})
+
+    def change(self, key: int, drawn: Drawn | None) -> None:
+        """Another drawing in place of what is under this id, or none."""
+        self.items.pop(key, None)
+        self.views.pop(key, None)
+        if drawn is not None:
+            self.items[key] = drawn
+
+    def change_view(self, key: int, view: int, drawn: int | None) -> None:
+        views = self.views.setdefault(key, {})
+        views.pop(view, None)
+        if drawn is not None:
+            views[view] = drawn
+
+
+@dataclass
 class Model:
     """What a gallery has to be: every snapshot as it was made, and every change since the beginning."""
 
-    log: list[tuple[int, Drawn | None]] = field(default_factory=list)
-    snapshots: dict[str, tuple[dict[int, Drawn], int, int]] = field(default_factory=dict)  # content, changes in it, net
-    views: dict[int, tuple[int, int]] = field(default_factory=dict)  # of which item, which drawing
+    log: list[Callable[[Content], None]] = field(default_factory=list)
+    snapshots: dict[str, tuple[Content, int, int]] = field(default_factory=dict)  # content, changes in it, net
+    removed: list[int] = field(default_factory=list)
+    _now: tuple[str, int, Content] = field(default_factory=lambda: ("", 0, Content()))  # of a snapshot, with so many changes
 
     def change(self, key: int, drawn: Drawn | None) -> None:
-        self.log.append((key, drawn))
-        self.views = {view: (item, n) for view, (item, n) in self.views.items() if item != key}
+        self.log.append(lambda content: content.change(key, drawn))
+        if drawn is None:
+            self.removed.append(key)
 
-    def items(self, snapshot: str) -> dict[int, Drawn]:
+    def change_view(self, key: int, view: int, drawn: int | None) -> None:
+        self.log.append(lambda content: content.change_view(key, view, drawn))
+
+    def content(self, snapshot: str) -> Content:
         """All that is there while this snapshot is current."""
-        content, position, _ = self.snapshots[snapshot]
-        found = dict(content)
-        for key, drawn in self.log[position:]:
-            found.pop(key, None)
-            if drawn is not None:
-                found[key] = drawn
-        return found
+        name, position, content = self._now
+        if name != snapshot:
+            base, position, _ = self.snapshots[snapshot]
+            content = base.copy()
+        for change in self.log[position:]:
+            change(content)
+        self._now = (snapshot, len(self.log), content)
+        return content
 
     def copy(self) -> "Model":
-        return Model(list(self.log), dict(self.snapshots), dict(self.views))
+        return Model(list(self.log), dict(self.snapshots), list(self.removed))
 
 
 class Run:
@@ -101,7 +131,7 @@ class Run:
         self.model = Model()
         base = {key: (key % len(pool), LABELS[key % 4]) for key in range(1, 21)}
         build(self.gallery, [self.item(key, drawn) for key, drawn in base.items()], encoders[0], {})
-        self.model.snapshots[history(self.gallery)[0]] = (base, 0, 0)
+        self.model.snapshots[history(self.gallery)[0]] = (Content(base), 0, 0)
         self.live = LiveGallery(self.gallery)
         self.backups: list[tuple[Path, Model, str]] = []
         self.done: Counter[str] = Counter()
@@ -118,29 +148,38 @@ class Run:
         self.live.close()
 
     @property
+    def content(self) -> Content:
+        return self.model.content(history(self.gallery)[0])
+
+    @property
     def there(self) -> dict[int, Drawn]:
-        return self.model.items(history(self.gallery)[0])
+        return self.content.items
 
     def check(self, engine: SearchEngine) -> None:
         """Everything: ids, labels, names, strokes, and a search that finds all."""
-        there = self.there
+        content = self.content
+        there = content.items
         assert len(engine) == len(there)
         for key, drawn in there.items():
             item = engine.item(key)
+            views, found = content.views.get(key, {}), engine.views(key)
+            assert [view.id for view in found] == sorted(views)
+            for view in found:
+                assert all((a == b).all() for a, b in zip(view.strokes, self.pool[views[view.id]], strict=True))
             assert (item.label, item.name, item.tags) == (drawn[1], f"drawing {drawn[0]}", ("tag",))
             assert all((a == b).all() for a, b in zip(item.strokes, self.pool[drawn[0]], strict=True))
         self._compare(engine, self.random.randrange(len(self.pool)), min(1000, len(there) + 5))
 
     def _compare(self, engine: SearchEngine, query: int, k: int) -> None:
         """The k nearest, by the nearest of each item's drawings; distances within what float16 rounds away."""
-        there = self.there
+        content = self.content
+        there = content.items
         net = self.model.snapshots[engine.snapshot.name][2]
         vectors = self.vectors[net].astype(np.float64)
         distances = np.linalg.norm(vectors - vectors[query], axis=1)  # (drawings of the pool,)
         expected = {key: distances[drawn[0]] for key, drawn in there.items()}
-        for item, drawing in self.model.views.values():
-            if item in expected:
-                expected[item] = min(expected[item], distances[drawing])
+        for item in content.views.keys() & expected.keys():
+            expected[item] = min([expected[item], *(distances[drawing] for drawing in content.views[item].values())])
         hits = engine.similar_to_embedding(self.vectors[net][query], k).hits
         nearest = np.sort(np.array(list(expected.values())))[:k]
         assert len({hit.id for hit in hits}) == len(hits) == len(nearest)
@@ -188,7 +227,8 @@ class Run:
 
     def _again(self) -> None:
         """One that was there before, perhaps in a snapshot, comes back as another drawing."""
-        gone = [key for key, _ in self.model.log[-40:] if key not in self.there]
+        there = self.there
+        gone = [key for key in self.model.removed[-20:] if key not in there]
         if gone:
             key, drawn = self.random.choice(gone), self._drawn()
             item = self.item(key, drawn)
@@ -208,13 +248,15 @@ class Run:
     def _view(self) -> None:
         key, drawing = self._key(), self.random.randrange(len(self.pool))
         if key is not None:
-            self.model.views[self.live.add_view(key, self.pool[drawing], "somebody").id] = (key, drawing)
+            self.model.change_view(key, self.live.add_view(key, self.pool[drawing], "somebody").id, drawing)
 
     def _remove_view(self) -> None:
-        views = [view for view, (item, _) in self.model.views.items() if item in self.there]
+        content = self.content
+        views = [(key, view) for key, views in content.views.items() if key in content.items for view in views]
         if views:
-            view = self.random.choice(views)
-            self.live.remove_view(self.model.views.pop(view)[0], view)
+            key, view = self.random.choice(views)
+            self.live.remove_view(key, view)
+            self.model.change_view(key, view, None)
 
     def _search(self) -> None:
         self._compare(self.live.engine, self.random.randrange(len(self.pool)), self.random.choice((1, 5, 20)))
@@ -229,9 +271,9 @@ class Run:
         self.check(self.live.engine)
 
     def _rebuild(self) -> None:
-        net, there = self.random.randrange(len(self.encoders)), self.there
+        net, content = self.random.randrange(len(self.encoders)), self.content.copy()
         rebuild(self.gallery, self.encoders[net], lambda *arrays: Gate(True, "", {}))
-        self.model.snapshots[history(self.gallery)[0]] = (there, len(self.model.log), net)
+        self.model.snapshots[history(self.gallery)[0]] = (content, len(self.model.log), net)
         self._swapped()
 
     def _rollback(self) -> None:
@@ -261,7 +303,7 @@ class Run:
             restore(self.gallery, place, discard_changes=True)
             # Snapshots made since stay: they are what they were made of, and nothing that was changed since counts.
             later = {name: (content, len(model.log), net) for name, (content, _, net) in self.model.snapshots.items()}
-            self.model = Model(list(model.log), {**later, **model.snapshots}, dict(model.views))
+            self.model = Model(list(model.log), {**later, **model.snapshots}, list(model.removed))
             assert history(self.gallery)[0] == name
             self._swapped()
 

@@ -2,8 +2,8 @@
 
     python -m benchmarks.swap --gallery G --seconds 60 --swaps 10
 
-The gallery gets a second snapshot of the same drawings by a rebuild that nobody judges, the pointer goes to and fro between
-the two, and comes back to the first in the end.
+The pointer goes to and fro between the two snapshots published last, and comes back to the first in the end. Where the
+gallery has but one, it gets a second one of the same drawings by a rebuild that nobody judges.
 """
 
 import argparse
@@ -103,7 +103,7 @@ def main() -> None:
         "p50_p99_ms_during_swaps": milliseconds(during),
         "p99_ratio": round(milliseconds(during)[1] / milliseconds(quiet)[1], 2),
         "swap_seconds_median_max": [round(float(f([end - start for start, end in swaps])), 2) for f in (np.median, np.max)],
-        "resident_mb": memory,
+        "resident_mb_beside_mapped_files": memory,
         "drawings": len(LocalEngine.open(args.gallery)),
         "load": os.getloadavg(),
         "cpus": os.cpu_count(),
@@ -114,8 +114,10 @@ def main() -> None:
 
 
 def two_snapshots(gallery: Path) -> tuple[str, str]:
-    """The current snapshot, and one of the same drawings with another posterior scale."""
-    first = history(gallery)[0]
+    """The current snapshot, and the one before it, or one of the same drawings with another posterior scale."""
+    first, *others = history(gallery)
+    if others:
+        return first, others[0]
     with tempfile.TemporaryDirectory() as folder:
         other = Path(folder) / "default.other.safetensors"
         checkpoint = load_checkpoint(gallery / SNAPSHOTS / first / CHECKPOINT)
@@ -127,22 +129,22 @@ def two_snapshots(gallery: Path) -> tuple[str, str]:
 
 def answers(gallery: Path, names: tuple[str, str], seed: int) -> tuple[dict[str, list[list[str]]], list[dict[str, object]]]:
     """The right ids for each snapshot and query, and the queries as they are sent."""
+    publish(gallery, names[0])
+    snapshot = LocalEngine.open(gallery).snapshot
+    rows = np.random.default_rng(seed).integers(len(snapshot), size=QUERIES).tolist()
+    drawings = [snapshot.strokes(row) for row in rows]
     expected = {}
-    bodies: list[dict[str, object]] = []
     for name in names:
         publish(gallery, name)
         engine = LocalEngine.open(gallery)
-        rows = np.random.default_rng(seed).integers(len(engine.snapshot), size=QUERIES)
-        drawings = [engine.snapshot.strokes(row) for row in rows]
         expected[name] = [[str(hit.id) for hit in engine.similar(drawing, K).hits] for drawing in drawings]
-        bodies = [{"strokes": as_drawing(drawing), "k": K} for drawing in drawings]
-    return expected, bodies
+    return expected, [{"strokes": as_drawing(drawing), "k": K} for drawing in drawings]
 
 
 def resident(pid: int) -> int:
-    """Megabytes of memory that a process holds."""
+    """Megabytes of memory that a process holds, beside mapped files, which the system takes back when it needs the room."""
     status = Path(f"/proc/{pid}/status").read_text("utf-8")
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS"))) // 1024
+    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("RssAnon"))) // 1024
 
 
 def milliseconds(seconds: list[float]) -> list[float]:

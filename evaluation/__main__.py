@@ -21,7 +21,7 @@ from evaluation.provenance import provenance
 from evaluation.ranking import EvaluationError
 from evaluation.report import write_report
 from evaluation.robustness import INK, robustness
-from evaluation.subject import Subject, of_drawings, of_file, of_gallery
+from evaluation.subject import DRAWINGS, Subject, of_drawings, of_file, of_gallery
 from evaluation.uploads import uploads
 from indexer.errors import GalleryError
 from indexer.index import IndexSpec, decoded
@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     indexing.add_argument("--gallery", type=parse_gallery, required=True, metavar="G")
     indexing.add_argument("--out", type=Path, default=Path("reports/ann.svg"), metavar="FILE", help="PNG or SVG")
     indexing.add_argument("--queries", type=_positive, default=500)
+    indexing.add_argument("--drawings", type=_positive, metavar="N", help="of the gallery, at random (default: all)")
     indexing.add_argument("--k", type=_positive, default=10)
 
     timing = commands.add_parser("latency", help="milliseconds of a query: by stage, from many threads, over HTTP")
@@ -118,6 +119,13 @@ def _add_subject(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusive
     )
     subject.add_argument("--data", type=Path, metavar="DIR", help="folder of <class>.ndjson, embedded by --checkpoint")
     parser.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name, with --data")
+    parser.add_argument(
+        "--drawings",
+        type=_positive,
+        default=DRAWINGS,
+        metavar="N",
+        help=f"a random sample of a gallery that has more (default {DRAWINGS})",
+    )
     add_selection(parser)
     return subject
 
@@ -173,7 +181,7 @@ def _ink(args: argparse.Namespace) -> None:
 
 def _subject(args: argparse.Namespace) -> Subject:
     if args.gallery:
-        return of_gallery(args.gallery)
+        return of_gallery(args.gallery, args.drawings, args.seed)
     return of_drawings(Encoder(find_checkpoint(args.checkpoint)), selected(args, "test"))
 
 
@@ -227,7 +235,9 @@ def _ann(args: argparse.Namespace) -> None:
         return
     snapshot = open_current(args.gallery)
     manifest = snapshot.manifest
-    embeddings = decoded(snapshot.embeddings.span(0, snapshot.views))
+    count = min(args.drawings or snapshot.views, snapshot.views)
+    rows = np.sort(np.random.default_rng(args.seed).choice(snapshot.views, count, replace=False))
+    embeddings = decoded(snapshot.embeddings.rows(rows))
     served = IndexSpec(manifest.factory, **manifest.search)
     settings = sweep(embeddings, candidates(len(embeddings), served), args.k, args.queries, args.seed)
     draw_frontier(settings, args.k, args.out)

@@ -1,6 +1,8 @@
 """What is measured: embeddings with labels and ids, from a gallery, a checkpoint on drawings, or a file of vectors."""
 
+import random
 import zlib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +14,15 @@ import numpy.typing as npt
 from scipy.special import softmax
 
 from evaluation.ranking import EvaluationError
+from indexer.entry import Entry
 from indexer.milvus.address import Gallery
 from indexer.record import decode_item
 from nets.classify import classifier_report
 from nets.encoder import Encoder
 from search.engine import SearchEngine
 from sketches.sketch_set import SketchSet
+
+DRAWINGS = 50_000  # of a gallery, to measure
 
 
 @dataclass(frozen=True)
@@ -85,14 +90,15 @@ def of_drawings(encoder: Encoder, sketches: SketchSet) -> Subject:
     return Subject(embeddings, sketches.labels, sketches.ids, sketches.classes, source, drawn)
 
 
-def of_gallery(gallery: Gallery) -> Subject:
+def of_gallery(gallery: Gallery, drawings: int = DRAWINGS, seed: int = 0) -> Subject:
     """A gallery as it is served: the items of the current snapshot and the changes since, by their stored embeddings.
 
-    Of an item with several views its own drawing counts. The classifier's answers are not stored; they are computed again from
-    the strokes. Raises GalleryError.
+    Of a gallery that has more than `drawings` items a random sample, as `source` says: what is measured then is a gallery of
+    that size. Of an item with several views its own drawing counts. The classifier's answers are not stored; they are
+    computed again from the strokes. Raises GalleryError.
     """
     engine = SearchEngine.open(gallery)
-    entries = list(engine.entries())
+    entries, total = _sampled(engine.entries(), drawings, seed)
     classes = tuple(sorted({entry.label for entry in entries}))
     items = (decode_item(entry.record, entry.id, entry.label) for entry in entries)
     again = of_drawings(engine.encoder, SketchSet.of(items, classes))
@@ -100,9 +106,21 @@ def of_gallery(gallery: Gallery) -> Subject:
     for row, entry in zip(embeddings, entries, strict=True):
         if entry.embedding is not None:
             row[: engine.snapshot.manifest.dimensions] = entry.embedding
-    return replace(
-        again, embeddings=embeddings, source={"snapshot": engine.snapshot.name, "changes": engine.unfolded, **again.source}
-    )
+    source = {"snapshot": engine.snapshot.name, "changes": engine.unfolded, "sampled_from": total, **again.source}
+    return replace(again, embeddings=embeddings, source=source)
+
+
+def _sampled(entries: Iterable[Entry], count: int, seed: int) -> tuple[list[Entry], int]:
+    """A random sample, in any order, and how many there were; all of them if they are no more than `count`."""
+    kept: list[Entry] = []
+    rng, total = random.Random(seed), 0
+    for entry in entries:
+        total += 1
+        if total <= count:
+            kept.append(entry)
+        elif (place := rng.randrange(total)) < count:  # so that each of them stays as likely as the others
+            kept[place] = entry
+    return kept, total
 
 
 def of_file(path: Path, seed: int = 0) -> Subject:

@@ -1,6 +1,7 @@
 """`python -m indexer`: build a gallery, rebuild it from a new checkpoint, change it, and look after its snapshots."""
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -125,9 +126,19 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"indexer: {refused}", file=sys.stderr)
         return 3
     except (SketchError, CheckpointError, GalleryError, OSError) as error:
-        print(f"indexer: {error}", file=sys.stderr)
+        print(f"indexer: {_sentence(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _sentence(error: Exception) -> str:
+    """What went wrong, and where it is the disk's fault what to do."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full: free some room, then call this again ({error})"
+    if number in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"it can only be read, not written to: change that, or work on a copy ({error})"
+    return str(error)
 
 
 def _build(args: argparse.Namespace) -> dict[str, Any]:

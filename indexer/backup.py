@@ -6,13 +6,14 @@ A backup is a gallery itself: the current snapshot and the changes, and nothing 
 import errno
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from indexer.build import UNFINISHED, writing
-from indexer.database import check, replace_with
+from indexer.database import replace_with
 from indexer.durable import sync
 from indexer.errors import GalleryError, OverlayError, SnapshotError
-from indexer.overlay import Overlay
+from indexer.overlay import CHANGES, Overlay
 from indexer.pointer import SNAPSHOTS, Pointer, current_snapshot, point, pointing, read_pointer
 from indexer.snapshot import MANIFEST, Manifest, open_snapshot, read_manifest
 
@@ -33,7 +34,7 @@ def backup(gallery: Path, to: Path) -> Manifest:
     try:
         (unfinished / SNAPSHOTS).mkdir(parents=True)
         _copy_snapshot(snapshot.folder, unfinished / SNAPSHOTS / snapshot.name)
-        _checked(Overlay(gallery).copy(unfinished / Overlay(gallery).path.name))
+        Overlay(gallery).copy(unfinished / CHANGES).check()
         point(unfinished, Pointer((snapshot.name,)))
         sync(unfinished / SNAPSHOTS)
         sync(unfinished)
@@ -54,9 +55,11 @@ def restore(gallery: Path, source: Path, discard_changes: bool = False) -> Manif
     """
     snapshot = open_snapshot(current_snapshot(source), whole=True)
     kept = Overlay(source)
-    _checked(kept)
+    kept.check()
     live = Overlay(gallery)
     with writing(gallery):
+        with suppress(OverlayError):
+            live.idle()  # or nothing is begun
         if not discard_changes and _has_more(live, kept):
             raise GalleryError(
                 f"{gallery} holds changes that {source} does not, which would be lost; "
@@ -79,7 +82,7 @@ def restore(gallery: Path, source: Path, discard_changes: bool = False) -> Manif
             point(gallery, Pointer((snapshot.name,), there))
         used = 0  # numbers that snapshots made since may rest on: they are not given out again
         try:
-            check(live.path, live.wait)
+            live.check()
             used = live.last()
             kept.copy(live.path)
         except OverlayError:  # there is none to copy over, or it is none any more
@@ -102,11 +105,6 @@ def _copy_snapshot(folder: Path, to: Path) -> None:
             shutil.copyfile(folder / name, to / name)
             sync(to / name)
     sync(to)
-
-
-def _checked(overlay: Overlay) -> None:
-    check(overlay.path, overlay.wait)
-    overlay.since(0, "")
 
 
 def _has_more(live: Overlay, kept: Overlay) -> bool:

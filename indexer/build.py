@@ -161,6 +161,7 @@ def write_snapshot(
         versions={module.__name__: module.__version__ for module in (onnxruntime, faiss, np)},
         files=digest_files(folder),
         last_change=last_change,
+        last_view=last_change,
     )
     candidate = Snapshot(folder, manifest, checked_files(folder, manifest))
     candidate.verify()

@@ -4,6 +4,7 @@ The digests of a file's blocks stand one after the other in the snapshot's file 
 """
 
 import hashlib
+import mmap
 import os
 import threading
 import weakref
@@ -17,6 +18,7 @@ from indexer.errors import SnapshotError
 
 BLOCK = 1 << 16  # bytes: small, for a query needs some hundred rows from anywhere in the file
 DIGEST = 16  # bytes of each block's sha256 that are kept
+MEMORY = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")  # bytes, of this machine
 _READ = 64  # blocks read at a time when a whole file is checked
 
 
@@ -98,14 +100,22 @@ class CheckedFile:
 
 
 class CheckedArray:
-    """An array in a checked .npy file, mapped: what is asked for is read, and checked first. Rows are at most a block long."""
+    """An array in a checked .npy file, mapped: what is asked for is read, and checked first. Rows are at most a block long.
+
+    Of a file that the system cannot keep in memory the rows of one question are fetched from the disk all at once, not one
+    after the other, and nothing around them.
+    """
 
     def __init__(self, file: CheckedFile) -> None:
         """Raises SnapshotError."""
         self.file = file
         file.check_spans(np.array([0]), np.array([min(BLOCK, file.size)]))
         # A plain array on the mapped file: numpy's own class for these takes microseconds for every slice.
-        self._mapped = np.load(file.path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        mapped = np.load(file.path, mmap_mode="r", allow_pickle=False)
+        self._mapped = mapped.view(np.ndarray)
+        self._from_disk: mmap.mmap | None = mapped._mmap if file.size > MEMORY // 2 else None
+        if self._from_disk is not None:
+            self._from_disk.madvise(mmap.MADV_RANDOM)
         self._row = int(self._mapped.strides[0])
         self._start = file.size - self._mapped.nbytes
         self.shape: tuple[int, ...] = self._mapped.shape
@@ -119,6 +129,9 @@ class CheckedArray:
         starts = self._start + np.asarray(rows, np.int64) * self._row
         if len(starts):
             self.file.check_spans(starts, starts + self._row)
+        if self._from_disk is not None and len(starts) > 1:
+            for page in np.unique(starts // mmap.PAGESIZE).tolist():
+                self._fetch(page * mmap.PAGESIZE, mmap.PAGESIZE + self._row)
         return self._mapped[rows]
 
     def span(self, first: int, last: int) -> npt.NDArray[np.generic]:
@@ -126,7 +139,15 @@ class CheckedArray:
         if last > first:
             bounds = self._start + np.array([first, last], np.int64) * self._row
             self.file.check_spans(bounds[:1], bounds[1:])
+            if self._from_disk is not None:
+                start = int(bounds[0]) // mmap.PAGESIZE * mmap.PAGESIZE
+                self._fetch(start, int(bounds[1]) - start)
         return self._mapped[first:last]
+
+    def _fetch(self, start: int, length: int) -> None:
+        """Let the system read a part of the file soon."""
+        assert self._from_disk is not None
+        self._from_disk.madvise(mmap.MADV_WILLNEED, start, min(length, self.file.size - start))
 
 
 def _digest(data: bytes) -> bytes:

@@ -18,6 +18,9 @@ from indexer.errors import GalleryBusy, OverlayError
 
 APPLICATION, VERSION = 0x7472617A, 1  # "traz"
 
+# A write-ahead log needs a file of shared memory beside the database, which a full disk has no room for.
+_NO_SHARED_MEMORY = (sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
+
 _SYSTEM = {  # what the disk or the host is to blame for
     sqlite3.SQLITE_FULL: errno.ENOSPC,
     sqlite3.SQLITE_IOERR: errno.EIO,
@@ -79,7 +82,7 @@ def writing_to(path: Path, wait: float) -> Iterator[sqlite3.Connection]:
             raise OverlayError(f"{path} was replaced while it was written to; look whether the change is there")
 
 
-def copy(path: Path, to: Path, wait: float) -> None:
+def copy_database(path: Path, to: Path, wait: float) -> None:
     """Copy a whole database over another, or to where there is none, by SQLite's backup: it is seen whole or not at all.
 
     Raises GalleryBusy after `wait` seconds behind a writer of either, OverlayError, OSError.
@@ -101,41 +104,56 @@ def copy(path: Path, to: Path, wait: float) -> None:
 
 
 def replace_with(source: Path, path: Path, wait: float) -> None:
-    """Put a copy of a database in the place of nothing, or of a file that is none. Raises OverlayError, OSError."""
+    """Put a copy of a database in the place of nothing, or of a damaged file, which is kept. Raises OverlayError, OSError."""
     unfinished = path.with_name(f"{path.name}.new")
     unfinished.unlink(missing_ok=True)
-    copy(source, unfinished, wait)
-    for name in _beside(path):
-        name.unlink(missing_ok=True)
-    unfinished.replace(path)
+    copy_database(source, unfinished, wait)
+    for name in (path, *_beside(path)):
+        if name.exists():
+            name.rename(name.with_name(name.name.replace(path.name, f"{path.name}.damaged", 1)))
+    unfinished.rename(path)
     sync(path.parent)
-
-
-def check(path: Path, wait: float) -> None:
-    """Hold every page to SQLite's own rules. Raises OverlayError."""
-    with _opened(path, wait, _mode(path)) as connection:
-        found = [row[0] for row in connection.execute("PRAGMA integrity_check(1)")]
-    if found != ["ok"]:
-        raise OverlayError(_damaged(path, found[0]))
 
 
 @contextmanager
 def _opened(path: Path, wait: float, mode: str) -> Iterator[sqlite3.Connection]:
-    if not path.is_file():
+    if not path.exists():
         raise OverlayError(
             f"{path} is not there. Bring it back from a backup (python -m indexer restore), or make one with "
             f"`python -m indexer upgrade --gallery {path.parent}`, which also takes over galleries of an older version"
         )
-    with _translated(path):
-        connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, timeout=wait, isolation_level=None)
-        with _closing(connection):
-            connection.execute("PRAGMA synchronous = FULL")
-            application, version = (
-                connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-            )
-            if (application, version) != (APPLICATION, VERSION):
-                raise OverlayError(f"{path} is no database of changes of this version; restore it (python -m indexer restore)")
-            yield connection
+    if not path.is_file():
+        raise OverlayError(f"{path} is no file; move it away, then bring the database back: python -m indexer restore")
+    with _translated(path), _closing(_connected(path, wait, mode)) as connection:
+        yield connection
+
+
+def _connected(path: Path, wait: float, mode: str, alone: bool = False) -> sqlite3.Connection:
+    """A connection to a database of ours. Where there is no room for shared memory it has the file `alone` for that moment."""
+    connection = sqlite3.connect(f"file:{quote(str(path))}?{mode}", uri=True, timeout=wait, isolation_level=None)
+    try:
+        if alone:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA synchronous = FULL")
+        application, version = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+        )
+        connection.execute("SELECT COUNT(*) FROM sqlite_master")  # reads, in one of SQLite's moments
+    except sqlite3.Error as error:
+        connection.close()
+        if getattr(error, "sqlite_errorcode", 0) in _NO_SHARED_MEMORY and not alone:
+            return _connected(path, wait, mode, alone=True)
+        raise
+    if application == APPLICATION and version > VERSION:
+        connection.close()
+        raise OverlayError(
+            f"{path} was written by a later version of Trazo: use that one, or restore an older backup "
+            "(python -m indexer restore)"
+        )
+    if (application, version) != (APPLICATION, VERSION):
+        connection.close()
+        raise OverlayError(f"{path} is no database of changes of this version; restore it (python -m indexer restore)")
+    return connection
 
 
 @contextmanager

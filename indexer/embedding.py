@@ -23,7 +23,8 @@ class EmbeddingFile:
     """An .npy file (V, dimensions) float16 that is written in blocks, and a log beside it of what is already in there.
 
     The log holds for each block a digest of the records it was made of and one of the vectors: what was made by another call is
-    taken over where both are still right, whatever happened in between.
+    taken over where both are still right, whatever happened in between. So nothing waits for the disk here; a power cut costs
+    what had not reached it.
     """
 
     def __init__(self, path: Path, log: Path, views: int, encoder: Encoder) -> None:
@@ -70,9 +71,7 @@ class EmbeddingFile:
         if not np.isfinite(vectors).all():
             raise GalleryError(f"{self._encoder.name} embeds some of the drawings as NaN or infinity; train it again")
         self._put(first, vectors)
-        os.fsync(self._file.fileno())
         self._log.write(_ENTRY.pack(first // BLOCK, records, _digest(vectors.tobytes())))
-        os.fsync(self._log.fileno())
         return len(missing)
 
     def __enter__(self) -> "EmbeddingFile":

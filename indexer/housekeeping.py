@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from indexer.build import UNFINISHED, writing
-from indexer.database import check
 from indexer.errors import SnapshotError
 from indexer.exact import agreement
 from indexer.index import Nearest
@@ -65,8 +64,9 @@ def verify(gallery: Path, name: str | None = None) -> dict[str, Any]:
     if share < expected - 0.05:
         raise SnapshotError(f"{folder}: the index finds {share:.2f} of the exact neighbours, not {expected:.2f}; rebuild it")
     overlay = Overlay(gallery)
-    check(overlay.path, overlay.wait)
-    changes = overlay.since(snapshot.manifest.last_change, snapshot.manifest.net)
+    overlay.check()
+    held = snapshot.manifest
+    changes = overlay.since(held.last_change, held.net, held_view=held.last_view)
     return {
         "snapshot": snapshot.name,
         "sketches": len(snapshot),
@@ -119,7 +119,8 @@ def remove_snapshots(gallery: Path, unneeded: Callable[[], list[str]]) -> list[s
         shutil.rmtree(gallery / SNAPSHOTS / (UNFINISHED + name))
     left = [readable_manifest(folder) for folder in _folders(gallery)]
     if all(left):  # one that is damaged may be brought back and need every change
-        Overlay(gallery).forget(min(manifest.last_change for manifest in left if manifest))
+        last = (min(getattr(one, name) for one in left if one) for name in ("last_change", "last_view"))
+        Overlay(gallery).forget(*last)
     return removed
 
 

@@ -13,18 +13,27 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.errors import GalleryError
+from indexer.scan import Scan
 from indexer.snapshot import Snapshot
 
 EXACT = 50_000  # views; one thread measures so many in some ten milliseconds
-AS_FAST = 60  # codes of an index are looked at in the time that one view is read and measured
+AS_FAST = 4  # codes of an index are looked at in the time that one view is read and measured
 CANDIDATES = 160  # measured at least, however few are asked for
-SAMPLE = 40  # vectors a list that the index is trained on
-CHUNK = 8_192  # rows decoded at a time, where the time does not matter
-CACHED = 512  # and where it does: what is decoded stays in the core's cache
+FARTHER = 4  # times as many lists and candidates for a filter: what it lets through may all be far from the query, and
+# then it lies in many lists, and one bit a dimension tells less of it
+SAMPLE, MOST = 40, 160_000  # vectors that the index is trained on: so many a list, and at most
+ITERATIONS = 6  # of k-means
+GRAPH_FROM = 4_096  # lists: so many are not compared one by one but found through a graph, when adding and when searching
+CHUNK = 8_192  # rows copied at a time
+PART = 1 << 16  # rows measured at a time where they lie
+SHORT = 64  # ranges so long are copied together: to measure each alone costs more
+BESIDE = 16  # views that are looked at beyond those asked for, against what float32 rounds
 _ROUNDING = 1e-4  # what sums in float32 may be wrong by, relatively
 
 Floats = npt.NDArray[np.float32]
 Ranges = Sequence[tuple[int, int]]  # first and last view, ascending and apart
+
+_NO_SQUARES, _NO_VIEWS = np.empty(0, np.float32), np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,8 @@ def index_for(views: int) -> IndexSpec:
     if views <= EXACT:
         return IndexSpec("Flat")
     lists = 1 << round(np.log2(2 * views**0.5))
-    return IndexSpec(f"IVF{lists},RaBitQfs", nprobe=16, k_factor=12)
+    graph = "_HNSW32" if lists >= GRAPH_FROM else ""
+    return IndexSpec(f"IVF{lists}{graph},RaBitQfs", nprobe=16, k_factor=12)
 
 
 def parse_index(text: str) -> IndexSpec:
@@ -77,12 +87,14 @@ def train_index(spec: IndexSpec, embeddings: npt.NDArray[np.float16], memory: in
     lists = _inverted_file(index).nlist
     if lists > views:
         raise GalleryError(f"{spec.factory} has more lists than the gallery has drawings ({views}); choose a smaller one")
-    count = min(views, max(lists, min(SAMPLE * lists, memory // (8 * dimensions))))
+    count = min(views, max(lists, min(SAMPLE * lists, MOST, memory // (8 * dimensions))))
     rows = np.sort(np.random.default_rng(seed).choice(views, count, replace=False))
     sample = np.empty((count, dimensions), np.float32)
     for first in range(0, count, CHUNK):
         sample[first : first + CHUNK] = decoded(embeddings[rows[first : first + CHUNK]])
-    _inverted_file(index).cp.min_points_per_centroid = 1  # it is a rule of thumb, not an error, that a small sample is small
+    clustering = _inverted_file(index).cp
+    clustering.min_points_per_centroid = 1  # it is a rule of thumb, not an error, that a small sample is small
+    clustering.niter = ITERATIONS
     index.train(sample)
     return index
 
@@ -121,11 +133,7 @@ class Nearest:
         self._embeddings = embeddings
         self._index = index
         self._search = search
-        self._matrix: Floats | None = None
-        if self._index is None:
-            self._matrix = np.empty(self._embeddings.shape, np.float32)
-            for first in range(0, len(self._matrix), CHUNK):
-                self._matrix[first : first + CHUNK] = decoded(self._embeddings.span(first, first + CHUNK))
+        self._rows = Scan(embeddings.shape[1])
 
     def __call__(
         self, query: Floats, count: int, among: Ranges | None = None, removed: "Removed | None" = None
@@ -138,38 +146,45 @@ class Nearest:
         every = [(0, len(self._embeddings))] if among is None else list(among)
         total = sum(last - first for first, last in every)
         if self._index is None or AS_FAST * total <= self._looked_at(total):
-            views = self._scan(query, count, every, removed)
+            views = self._nearest(query, count, every, removed)
         else:
-            views = self._candidates(query, count, every if among is not None else None, total, removed)
-            views = views[_near(_squares(query, decoded(self._embeddings.rows(views))), count)]
+            found = self._candidates(query, count, every if among is not None else None, total, removed)
+            rough, views = self._rows.nearest(query, self._embeddings.rows(found), found, len(found))
+            views = views[_near(rough, count)]
         squares = self._measure(query, views)
         order = np.lexsort((views, squares))
         return squares[order], views[order]
 
-    def _scan(self, query: Floats, count: int, ranges: Ranges, removed: "Removed | None") -> npt.NDArray[np.int64]:
-        """Those that can be among the `count` nearest of the ranges."""
-        squares = []
-        for first, last, block in self._blocks(ranges):
-            some = _squares(query, block)
-            if removed is not None:
-                some[removed.within(first, last)] = np.inf
-            squares.append(some)
-        every = np.concatenate(squares) if squares else np.empty(0, np.float32)
-        wanted = _near(every, count)
-        sizes = [last - first for first, last in ranges]
-        before = np.cumsum([0, *sizes])[:-1]
-        number = np.searchsorted(before, wanted, side="right") - 1
-        return np.array([first for first, _ in ranges], np.int64)[number] + wanted - before[number] if len(wanted) else wanted
+    def _nearest(self, query: Floats, count: int, ranges: Ranges, removed: "Removed | None") -> npt.NDArray[np.int64]:
+        """Those that can be among the `count` nearest of the ranges; all rows of these are measured."""
+        selector = None if removed is None else removed.selector
+        total = sum(last - first for first, last in ranges)
+        wanted = count + BESIDE
+        while True:
+            found = [self._rows.nearest(query, rows, views, wanted, selector) for views, rows in self._parts(ranges)]
+            squares, views = (np.concatenate(column) for column in zip(*found, (_NO_SQUARES, _NO_VIEWS), strict=True))
+            near = _near(squares, count)
+            # A part that gave as many as it was asked for may hold more that are as near as the last one.
+            edge = squares[near].max(initial=0)
+            if wanted >= total or all(len(one) < wanted or one.max() > edge for one, _ in found):
+                return views[near]
+            wanted *= 4
 
-    def _blocks(self, ranges: Ranges) -> Iterator[tuple[int, int, Floats]]:
-        """First and last view of parts of the ranges, and their embeddings."""
+    def _parts(self, ranges: Ranges) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]]:
+        """Views and rows of the ranges: long ones as they lie, some at a time, short ones gathered."""
+        short = []
         for start, stop in ranges:
-            if self._matrix is not None:
-                yield start, stop, self._matrix[start:stop]
+            if stop - start <= SHORT:
+                short.append(np.arange(start, stop))
                 continue
-            for first in range(start, stop, CACHED):
-                last = min(first + CACHED, stop)
-                yield first, last, decoded(self._embeddings.span(first, last))
+            for first in range(start, stop, PART):
+                last = min(first + PART, stop)
+                yield np.arange(first, last), self._embeddings.span(first, last)
+        if short:
+            every = np.concatenate(short)
+            for start in range(0, len(every), CHUNK):
+                views = every[start : start + CHUNK]
+                yield views, self._embeddings.rows(views)
 
     def _looked_at(self, total: int) -> float:
         """How many codes a search looks at, of a filter that lets `total` views through."""
@@ -179,7 +194,8 @@ class Nearest:
 
     def _probed(self, total: int) -> int:
         """Lists looked into: more for a filter, to find as many in."""
-        return int(np.ceil(self._search["nprobe"] * len(self._embeddings) / max(1, total)))
+        views = len(self._embeddings)
+        return int(np.ceil(self._search["nprobe"] * (1 if total == views else FARTHER * views / max(1, total))))
 
     def _candidates(
         self, query: Floats, count: int, ranges: Ranges | None, total: int, removed: "Removed | None"
@@ -189,7 +205,8 @@ class Nearest:
         selector = None
         if ranges is not None or removed is not None:
             selector = faiss.IDSelectorBitmap(_bitmap(len(self._embeddings), ranges, removed))  # type: ignore[call-arg,arg-type]
-        wanted = min(total, max(CANDIDATES, count * self._search["k_factor"]))
+        wanted = max(CANDIDATES, count * self._search["k_factor"])
+        wanted = min(total, wanted if ranges is None else FARTHER * wanted)
         # A long answer needs more lists too.
         nprobe = min(inverted.nlist, max(self._probed(total), -(-4 * wanted * inverted.nlist // total)))
         while True:
@@ -221,11 +238,7 @@ class Removed:
         self.views = views
         self.bitmap = np.full(-(-total // 8), 255, np.uint8)
         np.bitwise_and.at(self.bitmap, views >> 3, ~(np.uint8(1) << (views & 7).astype(np.uint8)))
-
-    def within(self, first: int, last: int) -> npt.NDArray[np.int64]:
-        """Those of first..last, counted from `first`."""
-        a, b = np.searchsorted(self.views, (first, last))
-        return self.views[a:b] - first
+        self.selector = faiss.IDSelectorBitmap(self.bitmap)  # type: ignore[call-arg,arg-type]
 
 
 def decoded(rows: Any) -> Floats:
@@ -244,16 +257,6 @@ def _near(squares: Floats, count: int) -> npt.NDArray[np.int64]:
         return finite
     edge = np.partition(squares, count - 1)[count - 1]
     return np.flatnonzero(squares <= edge * (1 + _ROUNDING))
-
-
-def _squares(query: Floats, rows: Floats) -> Floats:
-    """Squared distances (n,) of rows (n, D), in float32."""
-    found = np.empty(len(rows), np.float32)
-    if len(rows):
-        query, rows = np.ascontiguousarray(query, np.float32), np.ascontiguousarray(rows)
-        arrays = (faiss.swig_ptr(one) for one in (found, query, rows))
-        faiss.fvec_L2sqr_ny(*arrays, rows.shape[1], len(rows))  # type: ignore[attr-defined]
-    return found
 
 
 def _bitmap(total: int, ranges: Ranges | None, removed: Removed | None) -> npt.NDArray[np.uint8]:

@@ -7,8 +7,10 @@ is kept, with the digest of the net that made it.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from indexer.database import copy, create, reading, writing_to
-from indexer.errors import ChangeRefused, GalleryBusy, GalleryError
+from indexer.database import copy_database, create, reading, writing_to
+from indexer.errors import ChangeRefused, GalleryBusy, GalleryError, OverlayError
 from indexer.record import decode_item, decode_view, encode_item, encode_view
 from indexer.rows import SCHEMA, Mark, Row, Rows
 from indexer.stored import pack_embedding, signed, unpack_embedding, unsigned
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 
 CHANGES = "changes.sqlite"
 WAIT = 3.0  # seconds behind another writer
+PAUSE = 5.0  # seconds between two looks through a file that others write to
 MAX_BY = 100  # characters of who drew a view
 
 Embedding = npt.NDArray[np.float32]  # (1024,)
@@ -54,15 +57,26 @@ class Changes:
     anew           these are all changes since its snapshot; what it had applied before is not of this database and has to go
     removed        ids that are gone, whoever held them
     added          items, each in place of any other of its id
-    removed_views  and views, likewise
+    removed_views  and views, likewise, each with its item, where that is known
+    unfolded       how many items and views differ from the snapshot
     """
 
     mark: Mark
     anew: bool
     removed: tuple[int, ...] = ()
     added: tuple[Added, ...] = ()
-    removed_views: tuple[int, ...] = ()
+    removed_views: tuple[tuple[int, int | None], ...] = ()
     views: tuple[View, ...] = ()
+    unfolded: int = 0
+
+
+class _Seen:
+    """What one process knows of the file: how it was when all of it was last read or written, or found damaged."""
+
+    whole: tuple[int, ...] | None = None
+    damaged: tuple[int, ...] | None = None
+    why: OverlayError | None = None
+    again: float = 0.0  # not looked through before
 
 
 class Overlay:
@@ -75,10 +89,45 @@ class Overlay:
     def __init__(self, gallery: Path, wait: float = WAIT, name: str = CHANGES) -> None:
         self.path = gallery / name
         self.wait = wait
+        self._seen = _Seen()
+
+    def waiting(self, wait: float) -> "Overlay":
+        """The same with another patience."""
+        other = copy(self)
+        other.wait = wait
+        return other
 
     def create(self) -> None:
         """Make an empty database where there is none."""
         create(self.path, SCHEMA)
+
+    def check(self) -> None:
+        """Read all of it. Raises OverlayError for whatever is not as it was written."""
+        file = self._file()
+        with self._reading() as rows:
+            rows.check()
+        self._seen.whole = file
+
+    def check_others(self) -> None:
+        """Read all of it where somebody else has written to it, now and then. What is damaged is so until the file changes."""
+        seen, file = self._seen, self._file()
+        if file == seen.whole:
+            return
+        if seen.why is not None and file == seen.damaged:
+            raise seen.why
+        if time.monotonic() < seen.again:
+            return
+        seen.again = time.monotonic() + PAUSE
+        try:
+            self.check()
+        except OverlayError as error:
+            seen.damaged, seen.why = file, error
+            raise
+
+    def idle(self) -> None:
+        """Wait until no other process writes."""
+        with writing_to(self.path, self.wait):
+            pass
 
     def last(self) -> int:
         """The number of the last change; 0 where there was none."""
@@ -90,27 +139,31 @@ class Overlay:
         with self._reading() as rows:
             return rows.has(mark)
 
-    def since(self, held: int, net: str, mark: Mark | None = None) -> Changes:
+    def since(self, held: int, net: str, mark: Mark | None = None, *, held_view: int | None = None) -> Changes:
         """What changed since `mark`; without one, all changes after number `held`, which the reader's snapshot holds.
 
-        `net` is the digest of the net whose embeddings are wanted.
+        `net` is the digest of the net whose embeddings are wanted. Of views the snapshot holds those up to `held_view`, if it
+        is not the same.
         """
+        held_view = held if held_view is None else held_view
         with self._reading() as rows:
             if rows.mark == mark:
                 return Changes(mark, anew=False)
             known = mark if mark is not None and rows.has(mark) else None
             if known is None:
                 rows.check_total()
-                items, views = list(rows.all_after("items", held)), list(rows.all_after("views", 0))
+                items, views = list(rows.all_after("items", held)), list(rows.all_after("views", held_view))
             else:
-                items, views = list(rows.after("items", max(held, known.number))), list(rows.after("views", known.number))
+                items = list(rows.after("items", max(held, known.number)))
+                views = list(rows.after("views", max(held_view, known.number)))
             return Changes(
                 rows.mark,
                 anew=known is None,
                 removed=tuple(unsigned(row.key) for row in items if row.gone),
                 added=tuple(_added(rows, row, net) for row in items if not row.gone),
-                removed_views=tuple(row.key for row in views if row.gone),
+                removed_views=tuple((row.key, _item_of(row)) for row in views if row.gone),
                 views=tuple(_view(rows, row, net) for row in views if not row.gone),
+                unfolded=rows.count(held, held_view),
             )
 
     def items(self, held: int, net: str) -> Iterator[Added]:
@@ -131,10 +184,16 @@ class Overlay:
             row = rows.get("items", signed(key))
             return None if row is None or row.gone else _item(row).picture
 
-    def views(self, key: int) -> tuple[View, ...]:
-        """The further drawings of an item, the oldest first, without embeddings."""
+    def views(self, key: int, held_view: int = 0) -> tuple[View, ...]:
+        """The further drawings of an item that were added after number `held_view`, the oldest first, without embeddings."""
         with self._reading() as rows:
-            return tuple(_view(rows, row, "") for row in rows.views_of(signed(key)))
+            return tuple(_view(rows, row, "") for row in rows.views_of(signed(key)) if row.number > held_view and not row.gone)
+
+    @contextmanager
+    def drawings(self, held_view: int, last: int, net: str) -> Iterator["Drawings"]:
+        """What changed of further drawings after number `held_view` and up to `last`, at one moment."""
+        with self._reading() as rows:
+            yield Drawings(rows, held_view, last, net)
 
     def change(
         self,
@@ -188,14 +247,17 @@ class Overlay:
             rows.finish(view.id)
         return view
 
-    def remove_view(self, held: int, view: int) -> None:
-        """Remove a further drawing. Raises ChangeRefused where there is none of this id."""
+    def remove_view(self, held: int, key: int, view: int, *, folded: bool = False) -> None:
+        """Remove a further drawing of an item, which the snapshot holds where it is `folded` in.
+
+        Raises ChangeRefused where there is none of this id.
+        """
         with self._writing() as rows:
             row = rows.get("views", view) if view < 2**63 else None
-            if row is None or row.gone:
-                raise ChangeRefused(f"the gallery has no further drawing {view}", view)
+            if not folded if row is None else row.gone or row.what != signed(key):
+                raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
             number = max(rows.mark.number, held) + 1
-            _clear_view(rows, row, number)
+            _clear_view(rows, row or Row(view, number, signed(key)), number)
             rows.finish(number)
 
     def embedded(self, changes: Changes, encoder: Encoder) -> Changes:
@@ -227,10 +289,10 @@ class Overlay:
             views=tuple(replace(one, embedding=made.get(id(one), one.embedding)) for one in changes.views),
         )
 
-    def forget(self, number: int) -> None:
-        """Drop what every snapshot holds, the changes up to `number`. Views stay: no snapshot holds them."""
+    def forget(self, number: int, view: int | None = None) -> None:
+        """Drop what every snapshot holds: the changes up to `number`; of views up to `view`, if that is not the same."""
         with self._writing() as rows:
-            rows.forget(number)
+            rows.forget(number, number if view is None else view)
 
     def reserve(self, number: int) -> None:
         """Let all later changes have larger numbers than `number`, which a snapshot holds."""
@@ -239,7 +301,7 @@ class Overlay:
 
     def copy(self, to: Path) -> "Overlay":
         """A copy at one moment, by SQLite's own backup; in place of what a database at `to` holds."""
-        copy(self.path, to, self.wait)
+        copy_database(self.path, to, self.wait)
         return Overlay(to.parent, self.wait, to.name)
 
     @contextmanager
@@ -249,8 +311,37 @@ class Overlay:
 
     @contextmanager
     def _writing(self) -> Iterator[Rows]:
+        """To write, for who has seen the whole of it: nothing is acknowledged on top of what cannot be read."""
         with writing_to(self.path, self.wait) as connection:
-            yield Rows(connection)
+            rows = Rows(connection)
+            if self._file() != self._seen.whole:
+                rows.check()
+            yield rows
+        self._seen.whole = self._file()
+
+    def _file(self) -> tuple[int, ...] | None:
+        """What tells the file as it is now from any other; None where there is none."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+class Drawings:
+    """Further drawings of items at one moment, to be folded into a snapshot that holds some already."""
+
+    def __init__(self, rows: Rows, held: int, last: int, net: str) -> None:
+        self._rows, self._held, self._last, self._net = rows, held, last, net
+        changed = [row for row in rows.after("views", held) if row.number <= last]
+        self.removed = frozenset(row.key for row in changed if row.gone)
+        self._items = frozenset(row.what for row in changed if not row.gone)
+
+    def of(self, key: int) -> Iterator[View]:
+        """Those of an item, with the embeddings that there are."""
+        for row in self._rows.views_of(signed(key)) if signed(key) in self._items else ():
+            if self._held < row.number <= self._last and not row.gone:
+                yield _view(self._rows, row, self._net)
 
 
 def _strokes(one: Added | View) -> Strokes:
@@ -265,6 +356,11 @@ def _item(row: Row) -> Item:
 def _added(rows: Rows, row: Row, net: str) -> Added:
     item = _item(row)
     return Added(item if item.picture is None else replace(item, picture=None), _embedding(rows, row.key, 0, net))
+
+
+def _item_of(row: Row) -> int | None:
+    assert not isinstance(row.what, str)
+    return None if row.what is None else unsigned(row.what)
 
 
 def _view(rows: Rows, row: Row, net: str) -> View:
@@ -293,10 +389,11 @@ def _clear(rows: Rows, key: int, number: int) -> None:
     """Drop what belongs to an item: its embeddings, and its views with theirs."""
     rows.drop_embeddings(signed(key), 0)
     for row in list(rows.views_of(signed(key))):
-        _clear_view(rows, row, number)
+        if not row.gone:
+            _clear_view(rows, row, number)
 
 
 def _clear_view(rows: Rows, row: Row, number: int) -> None:
     assert isinstance(row.what, int)
     rows.drop_embeddings(row.what, row.key)
-    rows.put("views", Row(row.key, number))
+    rows.put("views", Row(row.key, number, row.what))

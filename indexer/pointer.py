@@ -4,6 +4,7 @@ The file CURRENT has one name a line: the current snapshot first, then those pub
 A name followed by `taken-back` was current once and was rolled back.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,12 +33,15 @@ def read_pointer(gallery: Path) -> Pointer:
     """What the pointer says; nothing where there is no gallery yet. Raises GalleryError for a file that is no pointer."""
     path = gallery / CURRENT
     try:
-        lines = [line.split() for line in path.read_text("utf-8").splitlines()]
+        lines = [line.split() for line in path.read_text("utf-8").splitlines() if line.strip()]
     except FileNotFoundError:
+        changes = Overlay(gallery)
+        if changes.path.exists() and changes.last():  # the next build would take them for changes of what it builds
+            raise GalleryError(f"{path} is missing; {_REPAIR}") from None
         return Pointer()
     except (OSError, UnicodeDecodeError) as error:
         raise GalleryError(f"{path} cannot be read ({error}); {_REPAIR}") from error
-    if not lines or any(line[1:] not in ([], [TAKEN_BACK]) or not line for line in lines):
+    if not lines or any(line[1:] not in ([], [TAKEN_BACK]) or not _NAME.fullmatch(line[0]) for line in lines):
         raise GalleryError(f"{path} is not a list of snapshots; {_REPAIR}")
     taken_back = tuple(line[0] for line in lines if len(line) == 2)
     return Pointer(tuple(line[0] for line in lines if len(line) == 1), taken_back)
@@ -51,8 +55,8 @@ def history(gallery: Path) -> tuple[str, ...]:
 def snapshot_folder(gallery: Path, name: str) -> Path:
     """The folder of a snapshot by its name. Raises GalleryError where there is none, or where this is no name of one."""
     folder = gallery / SNAPSHOTS / name
-    if name.startswith(".") or folder.name != name or not folder.is_dir():
-        raise GalleryError(f"{gallery} has no snapshot {name!r}; `python -m indexer list` shows what it has")
+    if not _NAME.fullmatch(name) or not folder.is_dir():
+        raise GalleryError(f"{gallery} has no snapshot {name[:100]!r}; `python -m indexer list` shows what it has")
     return folder
 
 
@@ -66,19 +70,25 @@ def current_snapshot(gallery: Path) -> Path:
     except GalleryError as error:
         raise GalleryError(
             f"{gallery / CURRENT} names the snapshot {names[0]!r}, which is not there; "
-            "`python -m indexer rollback` goes back to the one before"
+            "`python -m indexer rollback` goes back to the one before, `rollback --to NAME` to any in `snapshots`"
         ) from error
 
 
-def publish(gallery: Path, name: str) -> None:
+def publish(gallery: Path, name: str, anew: bool = False) -> None:
     """Make a finished snapshot the current one, by one atomic rename; the gallery's first also gets a database for changes.
 
+    A pointer that cannot be read is only written `anew` where that is said: what was published before is forgotten then.
     Raises GalleryError where the snapshot is not there, GalleryBusy, OSError.
     """
     with pointing(gallery):
         snapshot_folder(gallery, name)
-        before = read_pointer(gallery)
-        if not before.published:
+        try:
+            before = read_pointer(gallery)
+        except GalleryError:
+            if not anew:
+                raise
+            before = Pointer()
+        if not before.published and not anew:
             Overlay(gallery).create()
         point(gallery, Pointer((name, *_without(before.published, name)), _without(before.taken_back, name)))
 
@@ -97,11 +107,14 @@ def pointing(gallery: Path) -> Iterator[None]:
 
 def point(gallery: Path, to: Pointer) -> None:
     """Write the pointer. The caller is `pointing`."""
+    if (gallery / CURRENT).is_dir():
+        (gallery / CURRENT).rename(gallery / f"{CURRENT}.folder")
     lines = [*to.published, *(f"{name} {TAKEN_BACK}" for name in to.taken_back)]
     replace_file(gallery / CURRENT, "".join(f"{line}\n" for line in lines).encode())
 
 
-_REPAIR = "restore it, or write the name of a snapshot into it: `ls snapshots` shows them"
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.\-]{0,99}")
+_REPAIR = "`python -m indexer rollback --to NAME` writes a new one, with any of the names in `snapshots`"
 
 
 def _without(names: tuple[str, ...], name: str) -> tuple[str, ...]:

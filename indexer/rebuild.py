@@ -79,7 +79,7 @@ def rebuild(
 
         folder = write_snapshot(
             gallery,
-            contents(serving, overlay, encoder.sha256),
+            contents(serving, overlay, encoder.sha256, last),
             encoder,
             source={**serving.manifest.source, "rebuilt_from": serving.name},
             last_change=last,

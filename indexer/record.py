@@ -54,6 +54,11 @@ def decode_view(record: bytes, item: int) -> View:
     return View(head["view"], item, _strokes(record, head, start)[0], head["by"], head["at"], None)
 
 
+def view_of(record: bytes) -> int:
+    """The id of a view beside an item's own drawing."""
+    return int(_head(record)[0]["view"])
+
+
 def strokes_of(record: bytes) -> Strokes:
     head, start = _head(record)
     return _strokes(record, head, start)[0]

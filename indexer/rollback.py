@@ -13,12 +13,13 @@ log = logging.getLogger(__name__)
 def rollback(gallery: Path, to: str | None = None) -> str:
     """Make the snapshot `to`, or the one before the current, current again; its name.
 
-    It is read whole first, and while that lasts no clean-up removes it. Without `to`, those that are damaged are passed over.
-    Raises GalleryError where there is none, or `to` is damaged; GalleryBusy, OSError. Then the pointer is where it was.
+    It is read whole first, and while that lasts no clean-up removes it. Without `to`, those that are damaged are passed over;
+    with it, a pointer that is missing or cannot be read is written anew. Raises GalleryError where there is none, or `to` is
+    damaged; GalleryBusy, OSError. Then the pointer is where it was.
     """
     if to is not None:
         snapshot = open_snapshot(snapshot_folder(gallery, to), whole=True)
-        publish(gallery, snapshot.name)
+        publish(gallery, snapshot.name, anew=True)
         return snapshot.name
     before = read_pointer(gallery)
     for name in before.published[1:]:

@@ -25,6 +25,7 @@ CREATE INDEX views_by_item ON views (item);
 """
 
 Table = Literal["items", "views"]
+TABLES: tuple[Table, ...] = ("items", "views")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Mark:
 class Row:
     """An item or a view by its id, and the number of the change that set it.
 
-    what    the label of an item, the item of a view; None where it is gone
+    what    the label of an item, None where it is gone; the item of a view
     record  what is stored of it (indexer/record.py); None where it is gone
     """
 
@@ -73,9 +74,19 @@ class Rows:
         found = self._connection.execute("SELECT token FROM changes WHERE number = ?", (mark.number,)).fetchone()
         return (found[0] if found else "") == mark.token
 
+    def check(self) -> None:
+        """Hold every page to SQLite's own rules, and every row to its checksum."""
+        (found,) = self._connection.execute("PRAGMA integrity_check(1)").fetchone()
+        if found != "ok":
+            raise OverlayError(f"the database of changes is damaged ({found}); {RESTORE}")
+        self.check_total()
+        for table in TABLES:
+            for _ in self.all_after(table, self.mark.number):
+                pass
+
     def check_total(self) -> None:
         """See that no row is missing and none is too many."""
-        sums = [row[0] for table in ("items", "views") for row in self._connection.execute(f"SELECT sum FROM {table}")]
+        sums = [row[0] for table in TABLES for row in self._connection.execute(f"SELECT sum FROM {table}")]
         if (len(sums), _exclusive_or(sums)) != (self._count, self._total):
             raise OverlayError(
                 f"the database of changes has {len(sums)} rows of the {self._count} that were written; {RESTORE}"
@@ -104,13 +115,21 @@ class Rows:
         self._count += before is None
         self._total ^= total ^ (before[0] if before else 0)
 
-    def forget(self, number: int) -> None:
-        """Drop the items that were set up to a change, with their embeddings, and what only says that something is gone."""
+    def count(self, number: int, view: int) -> int:
+        """How many items were set by later changes than `number`, and views by later ones than `view`."""
+        return sum(
+            self._connection.execute(f"SELECT COUNT(*) FROM {table} WHERE number > ?", (last,)).fetchone()[0]
+            for table, last in (("items", number), ("views", view))
+        )
+
+    def forget(self, number: int, view: int) -> None:
+        """Drop the items that were set up to the change `number` and the views up to `view`, with their embeddings."""
         execute = self._connection.execute
         execute("DELETE FROM embeddings WHERE view = 0 AND item IN (SELECT id FROM items WHERE number <= ?)", (number,))
-        for rows in ("items WHERE number <= ?", "views WHERE item IS NULL AND number <= ?"):
-            sums = [row[0] for row in execute(f"SELECT sum FROM {rows}", (number,))]
-            execute(f"DELETE FROM {rows}", (number,))
+        execute("DELETE FROM embeddings WHERE view IN (SELECT id FROM views WHERE number <= ?)", (view,))
+        for table, last in (("items", number), ("views", view)):
+            sums = [row[0] for row in execute(f"SELECT sum FROM {table} WHERE number <= ?", (last,))]
+            execute(f"DELETE FROM {table} WHERE number <= ?", (last,))
             self._count -= len(sums)
             self._total ^= _exclusive_or(sums)
         execute("DELETE FROM changes WHERE number <= ? AND number < ?", (number, self.mark.number))

@@ -2,7 +2,7 @@
 
 GALLERY/
 ├── CURRENT                      the published snapshots by name, the current one first (indexer/pointer.py)
-├── overlay.db                   what was added and removed online (indexer/overlay.py)
+├── changes.sqlite               what was added and removed online (indexer/overlay.py)
 └── snapshots/
     └── 20261120T101500.123Z-1f3a9c2e5b7d9f01/   when it was built, and the beginning of the manifest's sha256
         ├── manifest.json        what this is, and the size and digest of every other file
@@ -74,6 +74,7 @@ class Manifest:
     factory      the index, in FAISS's words, and `search` its parameters (indexer/index.py)
     source       where the drawings came from: protocol or per-class limit
     last_change  number of the last change made online that this snapshot holds
+    last_view    the same of further drawings of items, which the first snapshots of this format left in the database
     quality      what was measured before it was published
     files        of every file beside the manifest its size in bytes, and the sha256 of its blocks' digests
     """
@@ -93,6 +94,7 @@ class Manifest:
     versions: Mapping[str, str]
     files: Mapping[str, Mapping[str, Any]]
     last_change: int = 0
+    last_view: int = 0
     quality: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
 

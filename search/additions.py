@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterable
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ BESIDE = 16  # candidates that are measured exactly beyond those asked for: prod
 
 @dataclass(frozen=True)
 class _Table:
-    """Rows as a reader sees them: the first `count`. A longer table has arrays of its own, or more rows of the same ones."""
+    """Rows as a search sees them: the first `count`. A longer table has arrays of its own, or more rows of the same ones."""
 
     count: int
     embeddings: Floats  # (capacity, D), the dimensions that the net fills
@@ -32,7 +33,8 @@ class _Table:
 class Additions:
     """Items that were added, and views: further drawings, of these items or of those of the snapshot.
 
-    One thread changes it at a time; any number search meanwhile. A search sees all of an addition or nothing of it.
+    Whoever changes it makes a copy, changes that, and lets it be seen: so a search sees all of a change or nothing of it. The
+    rows themselves are shared, which costs nothing: only the latest copy is added to, behind all that others see.
     """
 
     def __init__(self, dimensions: int = EMBEDDING_DIM) -> None:
@@ -50,8 +52,22 @@ class Additions:
         )
         self._numbers: dict[str, int] = {}  # of classes
         self._own: dict[int, int] = {}  # the row of an item
-        self._views: dict[int, dict[int, int]] = {}  # the rows of an item's views, by the view's id
-        self._item_of: dict[int, int] = {}  # a view
+        self._views: dict[int, int] = {}  # the row of a view, by its id
+        self._item_of: dict[int, int] = {}  # the item of a view
+        self._views_of: dict[int, tuple[int, ...]] = {}  # the views of an item
+
+    def copy(self) -> "Additions":
+        """The same, to be changed while this one is searched."""
+        other = copy(self)
+        other.items, other.counts, other._numbers = dict(self.items), Counter(self.counts), dict(self._numbers)
+        other._own, other._views = dict(self._own), dict(self._views)
+        other._item_of, other._views_of = dict(self._item_of), dict(self._views_of)
+        dead = self._table.count - len(self._own) - len(self._views)
+        if dead > max(ROOM, self._table.count // 2):
+            other._leave_out_the_dead()
+        else:
+            other._table = replace(self._table, there=self._table.there.copy())
+        return other
 
     def __len__(self) -> int:
         return len(self.items)
@@ -67,23 +83,24 @@ class Additions:
     def add_view(self, view: int, key: int, label: str, embedding: Floats) -> None:
         """Add a further drawing of an item, which has this label; in place of itself, if it is here."""
         self.discard_view(view)
-        self._views.setdefault(key, {})[view] = self._append(key, label, embedding)
+        self._views[view] = self._append(key, label, embedding)
         self._item_of[view] = key
+        self._views_of[key] = (*self._views_of.get(key, ()), view)
 
     def discard(self, key: int) -> None:
         """Drop an item and all its further drawings, so far as they are here."""
         if key in self.items:
             self.counts[self.items.pop(key).label] -= 1
             self._table.there[self._own.pop(key)] = False
-        for view, row in self._views.pop(key, {}).items():
-            self._table.there[row] = False
-            del self._item_of[view]
+        for view in self._views_of.get(key, ()):
+            self.discard_view(view)
 
     def discard_view(self, view: int) -> None:
         """Drop a further drawing, if it is here."""
         key = self._item_of.pop(view, None)
         if key is not None:
-            self._table.there[self._views[key].pop(view)] = False
+            self._table.there[self._views.pop(view)] = False
+            self._views_of[key] = tuple(one for one in self._views_of[key] if one != view)
 
     def embedding(self, key: int) -> Floats:
         """The embedding (1024,) of an item's own drawing. Raises KeyError."""
@@ -133,14 +150,8 @@ class Additions:
     def _append(self, key: int, label: str, embedding: Floats) -> int:
         table, row = self._table, self._table.count
         if row == len(table.keys):
-            table = _Table(
-                row,
-                _longer(table.embeddings),
-                _longer(table.squares),
-                _longer(table.keys),
-                _longer(table.labels),
-                _longer(table.there),
-            )
+            columns = (table.embeddings, table.squares, table.keys, table.labels, table.there)
+            table = _Table(row, *(_with_room(column, 2 * row) for column in columns))
         table.embeddings[row] = used = embedding[: self.dimensions]
         table.squares[row] = np.dot(used, used)
         table.keys[row] = key
@@ -149,6 +160,17 @@ class Additions:
         self._table = replace(table, count=row + 1)
         return row
 
+    def _leave_out_the_dead(self) -> None:
+        """Rows of their own, without those that were dropped: they would cost every search, and their memory for ever."""
+        before = self._table
+        rows = np.sort(np.fromiter((*self._own.values(), *self._views.values()), np.int64))
+        room = max(ROOM, 2 * len(rows))
+        columns = (before.embeddings, before.squares, before.keys, before.labels, before.there)
+        self._table = _Table(len(rows), *(_with_room(column[rows], room) for column in columns))
+        place = dict(zip(rows.tolist(), range(len(rows)), strict=True))
+        self._own = {key: place[row] for key, row in self._own.items()}
+        self._views = {view: place[row] for view, row in self._views.items()}
 
-def _longer(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.concatenate((rows, np.empty_like(rows)))
+
+def _with_room(rows: npt.NDArray[Any], room: int) -> npt.NDArray[Any]:
+    return np.concatenate((rows, np.zeros((room - len(rows), *rows.shape[1:]), rows.dtype)))

@@ -88,8 +88,8 @@ class Changes(Protocol):
     def add_view(self, key: int, strokes: Strokes, by: str, embedding: Embedding) -> View:
         """Add a further drawing of an item. Raises ChangeRefused for an item that is not there, DamagedSketch."""
 
-    def remove_view(self, view: int) -> None:
-        """Remove a further drawing. Raises ChangeRefused where there is none of this id."""
+    def remove_view(self, key: int, view: int) -> None:
+        """Remove a further drawing of an item. Raises ChangeRefused where there is none of this id."""
 
 
 class SearchEngine(ABC):
@@ -120,7 +120,7 @@ class SearchEngine(ABC):
     @property
     @abstractmethod
     def unfolded(self) -> int:
-        """How many changes a rebuild would fold in: items of the snapshot removed or replaced, and items added."""
+        """How many changes a rebuild would fold in: items that were added, removed or replaced, and further drawings."""
 
     @abstractmethod
     def catch_up(self) -> None:

@@ -173,7 +173,7 @@ class LiveGallery:
             raise UnknownSketch(f"the sketch {key} has no further drawing {view}", field="view")
         try:
             with self._writing(self._engine) as changes:
-                changes.remove_view(view)
+                changes.remove_view(key, view)
         except ChangeRefused as error:
             raise UnknownSketch(f"the sketch {key} has no further drawing {view}", field="view") from error
         self._follow()

@@ -4,7 +4,7 @@ import logging
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from indexer.entry import Entry
 from indexer.errors import SnapshotError
 from indexer.index import Nearest, Ranges, Removed
 from indexer.milvus.address import Gallery
-from indexer.overlay import Added, Overlay
+from indexer.overlay import Added, Changes, Overlay
 from indexer.rows import Mark
 from indexer.snapshot import Snapshot, open_current
 from indexer.view import View
@@ -34,33 +34,40 @@ log = logging.getLogger(__name__)
 class _Changed:
     """What differs from the snapshot; a search keeps to the one it began with.
 
-    gone  rows of the snapshot's items that were removed or replaced; `lost` how many of each class (by its number), and
-          `removed` their views
+    gone      rows of the snapshot's items that were removed or replaced, and `lost` how many of each class (by its number)
+    dropped   views of the snapshot's other items that were removed
+    removed   both, as the views that no search finds
+    unfolded  how many items and views differ
     """
 
     gone: frozenset[int] = frozenset()
     lost: Mapping[int, int] = field(default_factory=dict)
+    dropped: frozenset[int] = frozenset()
     removed: Removed | None = None
     additions: Additions = field(default_factory=Additions)
+    unfolded: int = 0
 
 
-@dataclass(frozen=True)
 class LocalChanges:
-    """The overlay, and what a change is held to: the number of the last change that the snapshot holds, its ids, its net."""
+    """The overlay, and the snapshot that a change is held to."""
 
-    overlay: Overlay
-    held: int
-    holds: Callable[[int], bool]
-    net: str
+    def __init__(self, overlay: Overlay, snapshot: Snapshot, net: str) -> None:
+        self._overlay, self._snapshot, self._net = overlay, snapshot, net
+        self._held = snapshot.manifest.last_change
 
     def change(self, added: Sequence[Added] = (), removed: Sequence[int] = ()) -> int:
-        return self.overlay.change(self.held, self.holds, self.net, added, removed)
+        return self._overlay.change(self._held, self._holds, self._net, added, removed)
 
     def add_view(self, key: int, strokes: Strokes, by: str, embedding: Embedding) -> View:
-        return self.overlay.add_view(self.held, self.holds, self.net, key, strokes, by, embedding)
+        return self._overlay.add_view(self._held, self._holds, self._net, key, strokes, by, embedding)
 
-    def remove_view(self, view: int) -> None:
-        self.overlay.remove_view(self.held, view)
+    def remove_view(self, key: int, view: int) -> None:
+        row = self._snapshot.row(key)
+        folded = row is not None and any(one.id == view for one in self._snapshot.other_views(row))
+        self._overlay.remove_view(self._held, key, view, folded=folded)
+
+    def _holds(self, key: int) -> bool:
+        return self._snapshot.row(key) is not None
 
 
 class LocalEngine(SearchEngine):
@@ -99,10 +106,6 @@ class LocalEngine(SearchEngine):
     def __contains__(self, key: object) -> bool:
         return isinstance(key, int) and self._holds(key, self._changed)
 
-    def in_snapshot(self, key: int) -> bool:
-        """Whether the snapshot has an item of this id, whatever changed since."""
-        return self.snapshot.row(key) is not None
-
     def holds(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         changed = self._changed
         rows = self.snapshot.rows(keys)
@@ -115,8 +118,7 @@ class LocalEngine(SearchEngine):
 
     @property
     def unfolded(self) -> int:
-        changed = self._changed
-        return len(changed.gone) + len(changed.additions)
+        return self._changed.unfolded
 
     @property
     def damage(self) -> SnapshotError | None:
@@ -124,38 +126,58 @@ class LocalEngine(SearchEngine):
 
     def catch_up(self) -> None:
         with self._changing:
-            since = self.overlay.since(self.snapshot.manifest.last_change, self.encoder.sha256, self._mark)
+            held = self.snapshot.manifest
+            since = self.overlay.since(held.last_change, self.encoder.sha256, self._mark, held_view=held.last_view)
             changes = self.overlay.embedded(since, self.encoder)
-            before = self._unchanged() if changes.anew else self._changed
-            additions = before.additions
-            gone = {
-                row
-                for key in (*changes.removed, *(one.item.id for one in changes.added))
-                if (row := self.snapshot.row(key)) is not None
-            }
-            for key in changes.removed:
-                additions.discard(key)
-            for one in changes.added:
-                assert one.embedding is not None
-                additions.add(one.item, one.embedding)
-            for view in changes.removed_views:
-                additions.discard_view(view)
-            for drawn in changes.views:
-                label = self._label(drawn.item_id, additions)
-                if label is not None and drawn.embedding is not None:
-                    additions.add_view(drawn.id, drawn.item_id, label, drawn.embedding)
-            if gone <= before.gone:
-                self._changed = replace(before, additions=additions)
-            else:
-                rows = np.array(sorted(before.gone | gone))
-                lost = Counter(self.snapshot.labels(rows).tolist())
-                removed = Removed(self.snapshot.all_views_of(rows), self.snapshot.views)
-                self._changed = _Changed(before.gone | gone, lost, removed, additions)
-            self._mark = changes.mark
+            if changes.anew or changes.mark != self._mark:
+                self._apply(changes)
+        self.overlay.check_others()
+
+    def _apply(self, changes: Changes) -> None:
+        """Let every search that begins from now on see the changes: all at once, so that none sees half of one."""
+        before = self._unchanged() if changes.anew else self._changed
+        additions = before.additions.copy()
+        gone = {
+            row
+            for key in (*changes.removed, *(one.item.id for one in changes.added))
+            if (row := self.snapshot.row(key)) is not None
+        }
+        for key in changes.removed:
+            additions.discard(key)
+        for one in changes.added:
+            assert one.embedding is not None
+            additions.add(one.item, one.embedding)
+        dropped = set()
+        for view, key_of in changes.removed_views:
+            additions.discard_view(view)
+            dropped.update(self._place(view, key_of))
+        for drawn in changes.views:
+            label = self._label(drawn.item_id, additions)
+            if label is not None and drawn.embedding is not None:
+                additions.add_view(drawn.id, drawn.item_id, label, drawn.embedding)
+        if gone <= before.gone and dropped <= before.dropped:
+            self._changed = replace(before, additions=additions, unfolded=changes.unfolded)
+        else:
+            all_gone, all_dropped = before.gone | gone, before.dropped | dropped
+            rows = np.array(sorted(all_gone), np.int64)
+            lost = Counter(self.snapshot.labels(rows).tolist())
+            views = np.union1d(self.snapshot.all_views_of(rows), np.array(sorted(all_dropped), np.int64))
+            removed = Removed(views, self.snapshot.views)
+            self._changed = _Changed(all_gone, lost, all_dropped, removed, additions, changes.unfolded)
+        if changes.anew and self._mark is not None:
+            log.warning("%s was exchanged: what is served is now what it holds", self.overlay.path)
+        self._mark = changes.mark
+
+    def _place(self, view: int, key: int | None) -> list[int]:
+        """Where the snapshot has a further drawing of an item, if it does."""
+        row = None if key is None else self.snapshot.row(key)
+        if row is None:
+            return []
+        places = self.snapshot.views_of(row)[1:]
+        return [at for at, one in zip(places, self.snapshot.other_views(row), strict=True) if one.id == view]
 
     def changes(self, wait: float) -> LocalChanges:
-        overlay = Overlay(self.overlay.path.parent, wait)
-        return LocalChanges(overlay, self.snapshot.manifest.last_change, self.in_snapshot, self.encoder.sha256)
+        return LocalChanges(self.overlay.waiting(wait), self.snapshot, self.encoder.sha256)
 
     def embedding(self, key: int) -> Embedding:
         changed = self._changed
@@ -176,16 +198,21 @@ class LocalEngine(SearchEngine):
         return changed.additions.items.get(key) or self.snapshot.item(self._known_row(key, changed))
 
     def views(self, key: int) -> tuple[View, ...]:
-        self.sketch(key)
-        return self.overlay.views(key)
+        changed = self._changed
+        since = self.overlay.views(key, self.snapshot.manifest.last_view)
+        if key in changed.additions.items:
+            return since
+        row = self._known_row(key, changed)
+        folded = zip(self.snapshot.views_of(row)[1:], self.snapshot.other_views(row), strict=True)
+        return (*(view for place, view in folded if place not in changed.dropped), *since)
 
     def classes(self) -> dict[str, int]:
         changed = self._changed
-        names = dict.fromkeys((*self._class_numbers, *list(changed.additions.counts)))
+        names = dict.fromkeys((*self._class_numbers, *changed.additions.counts))
         return {name: count for name in names if (count := self._count(name, changed))}
 
     def entries(self) -> Iterator[Entry]:
-        return (entry for entry in contents(self.snapshot, self.overlay, self.encoder.sha256) if entry.own)
+        return (entry for entry in contents(self.snapshot, self.overlay, self.encoder.sha256, self.overlay.last()) if entry.own)
 
     def sample(self, count: int, seed: int = 0) -> Sample:
         snapshot = self.snapshot
@@ -260,17 +287,15 @@ class LocalEngine(SearchEngine):
         return self._hits([(float("nan"), key) for key in chosen], question.offset, changed.additions)
 
     def _hits(self, chosen: Iterable[tuple[float, int]], offset: int, additions: Additions) -> tuple[Hit, ...]:
-        """Distances and ids as hits, without items that were removed while they were searched for."""
         hits: list[Hit] = []
         for distance, key in chosen:
-            words = self._words_of(key, additions)
-            if words is not None:
-                hits.append(Hit(key, words[0], distance, offset + len(hits) + 1, words[1]))
+            label, name = self._words_of(key, additions)
+            hits.append(Hit(key, label, distance, offset + len(hits) + 1, name))
         return tuple(hits)
 
     def _matches(self, text: str, labels: frozenset[str] | None, changed: _Changed) -> tuple[npt.NDArray[np.bool_], list[Item]]:
         """Which items of the snapshot (N,) and which added ones match a text; only those that are there, and of `labels`."""
-        items = dict(changed.additions.items)
+        items = changed.additions.items
         rows, keys = self._words.matches(text, items)
         rows[list(changed.gone)] = False
         if labels is not None:
@@ -299,13 +324,14 @@ class LocalEngine(SearchEngine):
                 return dict(zip(snapshot.ids[items].tolist(), (squares[first] + beyond).tolist(), strict=True))
             count *= 2  # items with many views
 
-    def _words_of(self, key: int, additions: Additions) -> tuple[str, str] | None:
-        """Label and name of an item that was found; None for one that was removed while it was searched for."""
+    def _words_of(self, key: int, additions: Additions) -> tuple[str, str]:
+        """Label and name of an item that was found."""
         added = additions.items.get(key)
         if added is not None:
             return added.label, added.name
         row = self.snapshot.row(key)
-        return None if row is None else (self.snapshot.label(row), self.snapshot.name_of(row))
+        assert row is not None
+        return self.snapshot.label(row), self.snapshot.name_of(row)
 
     def _known_classes(self, classes: Sequence[str], changed: _Changed) -> frozenset[str]:
         unknown = [name for name in classes if not self._count(name, changed)]

@@ -128,7 +128,7 @@ class MilvusEngine(SearchEngine):
             return {label: number for label, number in self._counts.items() if number}
 
     def entries(self) -> Iterator[Entry]:
-        return (entry for entry in self.snapshot.entries() if entry.own)
+        return self.snapshot.entries("rank >= 0")
 
     def sample(self, count: int, seed: int = 0) -> Sample:
         """The same ones whatever the seed is: those whose ids' digests are the smallest."""

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from indexer.__main__ import main
 from indexer.backup import backup, restore
 from indexer.build import build
-from indexer.errors import GalleryError
+from indexer.errors import GalleryBusy, GalleryError
 from indexer.online import change_gallery
 from indexer.overlay import CHANGES, Overlay
 from indexer.pointer import CURRENT, SNAPSHOTS, current_snapshot, history, publish
@@ -142,6 +143,27 @@ def test_what_was_lost_or_damaged_is_brought_back(gallery: Path, tmp_path: Path,
         held(gallery)
     restore(gallery, tmp_path / "b")
     assert held(gallery) == before
+
+
+def test_a_damaged_database_is_kept_beside_the_one_that_takes_its_place(gallery: Path, tmp_path: Path) -> None:
+    backup(gallery, tmp_path / "b")
+    (gallery / CHANGES).write_bytes(b"what somebody may still want to look at")
+    restore(gallery, tmp_path / "b")
+    assert (gallery / f"{CHANGES}.damaged").read_bytes() == b"what somebody may still want to look at"
+
+
+def test_a_restore_begins_nothing_while_the_database_is_held(gallery: Path, encoder: Encoder, tmp_path: Path) -> None:
+    backup(gallery, tmp_path / "b")
+    rebuild(gallery, encoder, lambda *arrays: Gate(True, "", {}))
+    before = history(gallery)
+    holder = sqlite3.connect(gallery / CHANGES, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(GalleryBusy, match="nothing was changed"):
+        restore(gallery, tmp_path / "b", discard_changes=True)
+    assert history(gallery) == before
+    holder.close()
+    restore(gallery, tmp_path / "b", discard_changes=True)
+    assert history(gallery)[0] == before[1]
 
 
 def test_a_damaged_backup_changes_nothing(gallery: Path, tmp_path: Path, doodles: SketchSet) -> None:

@@ -162,6 +162,9 @@ def test_a_gallery_is_measured_as_it_is_served(doodles: SketchSet, encoder: Enco
     for key, label, embedding in zip(subject.ids.tolist(), subject.labels.tolist(), subject.embeddings, strict=True):
         np.testing.assert_array_equal(embedding, engine.embedding(key))
         assert subject.classes[label] == engine.sketch(key).label
+    samples = [of_gallery(tmp_path, 6, seed) for seed in range(12)]
+    assert {len(one.ids) for one in samples} == {6} and samples[0].source["sampled_from"] == len(subject.ids) == 17
+    assert {key for one in samples for key in one.ids.tolist()} == set(subject.ids.tolist())
 
 
 def test_the_command_draws_neighbours(gallery: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

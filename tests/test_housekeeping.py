@@ -105,6 +105,25 @@ def test_a_rollback_to_what_is_no_snapshot_is_refused(three: Path, to: str, caps
     assert (three / CURRENT).read_bytes() == before
 
 
+@pytest.mark.parametrize("content", [None, "folder", b"\xff\xfe", b"", b"\0\0", b"../../etc\n", b"a" * 100_000, b"x y z\n"])
+def test_a_pointer_that_is_lost_is_not_taken_for_no_gallery_and_written_anew_when_asked(
+    three: Path, doodles: SketchSet, encoder: Encoder, content: bytes | str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change_gallery(three, added=[doodles.sketch(99)])
+    third, second, _ = history(three)
+    (three / CURRENT).unlink()
+    if content == "folder":
+        (three / CURRENT).mkdir()
+    elif isinstance(content, bytes):
+        (three / CURRENT).write_bytes(content)
+    with pytest.raises(GalleryError) as refused:
+        build(three, doodles.select(np.arange(5)), encoder, {})
+    assert "rollback" in str(refused.value) and len(str(refused.value)) < 600
+    assert main(["list", "--gallery", str(three)]) == 2 and len(capsys.readouterr().err) < 600
+    assert rollback(three, second) == second == history(three)[0] and int(doodles.ids[99]) in SearchEngine.open(three)
+    assert names(three) >= {second, third} and rollback(three, third) == third
+
+
 def test_a_damaged_snapshot_is_not_gone_back_to(three: Path) -> None:
     third, second, first = history(three)
     damage(three, second)

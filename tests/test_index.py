@@ -1,5 +1,6 @@
 """The nearest views of a snapshot beside brute force, with every kind of index, filter and removal."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,28 @@ def test_one_bit_a_dimension_finds_the_nearest_and_says_how_many(encoder: Encode
     assert agreement(Nearest.of(snapshot), mapped)[0] == pytest.approx(quality["ann_recall@10"], abs=1e-4)
 
 
+@pytest.mark.parametrize("codes_as_fast", [0, 1e9], ids=["rows", "codes"])
+def test_a_filter_finds_the_nearest_however_far_they_are(
+    encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codes_as_fast: float
+) -> None:
+    """Some classes, and none of a third of their drawings: beside brute force, whether rows are measured or codes looked at."""
+    snapshot = snapshot_of(tmp_path, encoder, IndexSpec("IVF16,RaBitQfs", nprobe=2, k_factor=12))
+    monkeypatch.setattr(indexes, "AS_FAST", codes_as_fast)
+    nearest, stored, found = Nearest.of(snapshot), vectors(), 0
+    rng = np.random.default_rng(0)
+    for number in range(60):
+        classes = np.sort(rng.choice(CLASSES, 1 + number % 3, replace=False)).tolist()
+        among = [(int(snapshot.view_starts[n]), int(snapshot.view_starts[n + 1])) for n in classes]
+        out = np.arange(number % 3, COUNT, 3)
+        allowed = np.setdiff1d(np.concatenate([np.arange(*one) for one in among]), out)
+        query = stored[rng.integers(COUNT)].astype(np.float32)
+        far = exact_neighbours(query, stored, 10, allowed)[1][-1]
+        squares, views = nearest(query, 10, among, Removed(out, COUNT))
+        assert set(views.tolist()) <= set(allowed.tolist())
+        found += int((np.sqrt(squares[:10]) <= far + 1e-6).sum())
+    assert found >= 0.99 * 600
+
+
 def test_brute_force_by_blocks_is_that_of_the_whole() -> None:
     rows = vectors()
     queries = rows[::37].astype(np.float32)
@@ -92,9 +115,11 @@ def test_brute_force_by_blocks_is_that_of_the_whole() -> None:
 
 def test_the_rule_is_exact_for_small_galleries_and_grows_with_the_root() -> None:
     assert index_for(50_000) == IndexSpec("Flat")
-    lists = [int(index_for(views).factory.split("IVF")[1].split(",")[0]) for views in (60_000, 1_000_000, 16_000_000)]
-    assert lists == sorted(lists) and lists[2] <= 4 * lists[1] * 2
-    assert all(views / 40 > n for views, n in zip((60_000, 1_000_000, 16_000_000), lists, strict=True))
+    rules = [index_for(views) for views in (60_000, 1_000_000, 10_000_000)]
+    lists = [int(re.findall(r"IVF(\d+)", rule.factory)[0]) for rule in rules]
+    assert lists == sorted(lists) and lists[2] <= 4 * lists[1]
+    assert all(parse_index(rule.factory) == rule for rule in rules)
+    assert all(views / 40 > n for views, n in zip((60_000, 1_000_000, 10_000_000), lists, strict=True))
 
 
 def test_an_index_that_makes_no_sense_is_refused(encoder: Encoder, tmp_path: Path) -> None:

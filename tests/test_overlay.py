@@ -125,11 +125,16 @@ def test_views_belong_to_their_item(overlay: Overlay) -> None:
     ]
     assert [(view.by, view.item_id) for view in overlay.views(10)] == [("Ana", 10), ("", 10)] and views[0].at[:2] == "20"
     assert state(overlay)[2] == {view.id for view in views} == {2, 3, 4}
-    overlay.remove_view(0, views[0].id)
+    overlay.remove_view(0, 10, views[0].id)
     remove(overlay, 1)
-    assert state(overlay)[2] == {views[1].id} and state(overlay, held=6)[2] == {views[1].id}
-    with pytest.raises(ChangeRefused):
-        overlay.remove_view(0, views[0].id)
+    assert state(overlay)[2] == {views[1].id} and state(overlay, held=2)[2] == {views[1].id} and not state(overlay, held=6)[2]
+    early = overlay.since(6, NET, held_view=0)  # the first snapshots held items, and no views
+    assert {view.id for view in early.views} == {views[1].id} and early.removed_views == ((2, 10), (4, 1))
+    for key, view in ((10, views[0].id), (1, views[1].id), (10, 99)):
+        with pytest.raises(ChangeRefused):
+            overlay.remove_view(0, key, view)
+    overlay.remove_view(0, 2, 99, folded=True)
+    assert overlay.since(6, NET).removed_views == ((99, 2),)
     with pytest.raises(ChangeRefused):
         overlay.add_view(0, BASE.__contains__, NET, 1, SUN, "", vector(7))
     remove(overlay, 10)
@@ -167,9 +172,11 @@ def test_forgotten_is_what_every_snapshot_holds(overlay: Overlay) -> None:
     remove(overlay, 1)
     reader = overlay.since(0, NET).mark
     add(overlay, item(11))
+    overlay.forget(3, 0)
+    assert state(overlay)[2] == {view.id}
     overlay.forget(3)
-    assert state(overlay, held=3) == ({11: "cat"}, set(), {view.id})
-    assert state(overlay) == ({11: "cat"}, set(), {view.id}) and overlay.last() == 4
+    assert state(overlay, held=3) == ({11: "cat"}, set(), set())
+    assert state(overlay) == ({11: "cat"}, set(), set()) and overlay.last() == 4
     late = overlay.since(3, NET, reader)
     assert {one.item.id for one in late.added} == {11}
     overlay.forget(4)
@@ -239,6 +246,37 @@ def test_a_file_that_is_no_database_of_ours_is_refused(overlay: Overlay) -> None
         overlay.path.write_bytes(content)
         with pytest.raises(OverlayError, match="restore"):
             overlay.since(0, NET)
+    overlay.path.unlink()
+    overlay.path.mkdir()
+    with pytest.raises(OverlayError, match="is no file"):
+        overlay.since(0, NET)
+
+
+def test_a_database_of_a_later_version_is_left_alone(overlay: Overlay) -> None:
+    with sqlite3.connect(overlay.path) as later:
+        later.execute("PRAGMA user_version = 99")
+    later.close()
+    for attempt in (lambda: add(overlay, item(10)), overlay.last, overlay.check):
+        with pytest.raises(OverlayError, match="later version"):
+            attempt()
+
+
+def test_nothing_is_acknowledged_on_top_of_what_cannot_be_read(overlay: Overlay) -> None:
+    """Else the next one to open it would refuse it, and what was acknowledged last with it."""
+    add(overlay, *(item(key, f"class {key}") for key in range(10, 40)))
+    whole = overlay.path.read_bytes()
+    at = whole.index(b"class 17")
+    overlay.path.write_bytes(whole[:at] + b"klass 17" + whole[at + 8 :])
+    with pytest.raises(OverlayError, match="restore"):
+        overlay.check_others()
+    with pytest.raises(OverlayError, match="restore"):
+        overlay.check_others()
+    for one in (overlay, Overlay(overlay.path.parent)):
+        with pytest.raises(OverlayError, match="restore"):
+            add(one, item(50))
+    overlay.path.write_bytes(whole)
+    overlay.check_others()
+    assert add(overlay, item(50)) == 2 and len(state(overlay)[0]) == 31
 
 
 @pytest.fixture(scope="module")

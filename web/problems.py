@@ -53,6 +53,9 @@ def problem_of(error: Exception) -> Response:
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         status = HTTPStatus.INSUFFICIENT_STORAGE
         errors = [FieldError(field="server", message="the disk is full; nothing was changed")]
+    elif isinstance(error, OSError) and error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        errors = [FieldError(field="server", message="the gallery is where nothing can be written; nothing was changed")]
     elif isinstance(error, RequestEntityTooLarge):
         status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         errors = [

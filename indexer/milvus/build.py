@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -28,10 +28,9 @@ from indexer.milvus.rows import digest_of, entry_of, name_in, row_of
 from indexer.milvus.server import WORK
 from indexer.milvus.tables import SNAPSHOT, count, create, drop, pages, rows_with
 from indexer.rebuild import JUDGED, SAME_NET, Gate, Judge
-from indexer.record import decode_item, decode_view, encode_view
+from indexer.record import decode_item, decode_view
 from indexer.snapshot import Manifest
 from indexer.stored import checksum, signed, unsigned
-from indexer.view import View
 from nets.encoder import BATCH, Encoder
 from sketches.errors import DatasetError
 from sketches.sketch import Sketch, Strokes, check_strokes
@@ -154,27 +153,13 @@ def rebuild(
     return put_in_place(gallery, candidate)
 
 
-def take_over(
-    gallery: MilvusGallery,
-    items: Callable[[], Iterable[Entry]],
-    views: Callable[[], Iterable[View]],
-    encoder: Encoder,
-    source: Mapping[str, Any],
-) -> Manifest:
+def take_over(gallery: MilvusGallery, entries: Iterable[Entry], encoder: Encoder, source: Mapping[str, Any]) -> Manifest:
     """Make a gallery of what another one holds, with its embeddings. Raises GalleryError."""
     gallery.create()
-    gallery.keep_net(encoder)
     name = _building(gallery, encoder, source, 0)
     drop(gallery.server, name)
     create(gallery.server, name, SNAPSHOT, encoder.dimensions, loaded=True)
-    write_rows(gallery, name, items(), encoder)
-    drawn = iter(views())
-    while some := list(islice(drawn, WRITTEN)):
-        found = rows_with(gallery.server, name, list({signed(view.item_id) for view in some}), ("item", "label"))
-        labels = {unsigned(row["item"]): row["label"] for row in found}
-        there = (view for view in some if view.item_id in labels)
-        entries = (Entry(view.item_id, False, labels[view.item_id], encode_view(view), view.embedding) for view in there)
-        write_rows(gallery, name, entries, encoder)
+    write_rows(gallery, name, entries, encoder)
     total, _, classes = _look_through(gallery, name)
     last = max((line.number for line in gallery.log.lines()), default=0)
     manifest = _manifest(gallery, encoder, source, classes, total, count(gallery.server, name, "", "Strong"), None, last)

@@ -79,13 +79,13 @@ class MilvusChanges:
         self._make([{**row, **self._drawing(encode_view(view), embedding)}])
         return view
 
-    def remove_view(self, view: int) -> None:
-        """Remove a further drawing. Raises ChangeRefused where there is none of this id."""
-        key = row_of_view(view)
-        found = rows_with(self._gallery.server, self._gallery.current(), [key], ("item", "label"), "Strong")
-        if not found:
-            raise ChangeRefused(f"the gallery has no further drawing {view}", view)
-        self._make([{"op": UNVIEW, "row": key, "item": found[0]["item"], "label": found[0]["label"]}])
+    def remove_view(self, key: int, view: int) -> None:
+        """Remove a further drawing of an item. Raises ChangeRefused where there is none of this id."""
+        row = row_of_view(view)
+        found = rows_with(self._gallery.server, self._gallery.current(), [row], ("item", "label"), "Strong")
+        if not found or found[0]["item"] != signed(key):
+            raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
+        self._make([{"op": UNVIEW, "row": row, "item": signed(key), "label": found[0]["label"]}])
 
     def _labels(self, keys: Sequence[int]) -> dict[int, str]:
         """The classes of those of the items that are there, whoever added them."""

@@ -46,9 +46,9 @@ class MilvusSnapshot:
     def encoder(self) -> Encoder:
         return self.gallery.encoder(self.manifest.net, self.manifest.checkpoint)
 
-    def entries(self) -> Iterator[Entry]:
-        """Every view that it holds now, with its embedding; those of an item do not follow one another."""
-        for page in pages(self.gallery.server, self.name, COLUMNS):
+    def entries(self, condition: str = "") -> Iterator[Entry]:
+        """The views that it holds now, with their embeddings; those of an item do not follow one another."""
+        for page in pages(self.gallery.server, self.name, COLUMNS, condition):
             for row in page:
                 yield entry_of(row, self.gallery.files)
 

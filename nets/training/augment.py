@@ -7,6 +7,7 @@ other or left out. Against warping rasters this was not measured.
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from sketches.raster import Raster, RasterSpec, draw
 from sketches.sketch import Stroke, Strokes
@@ -37,14 +38,7 @@ def augmented(strokes: Sequence[Stroke], spec: RasterSpec, rng: np.random.Genera
     """One random variant of the drawing, as a raster of the spec (size, size); with probability `flip` a mirror image."""
     strokes = _leave_out(strokes, rng)
     lengths = [len(stroke) for stroke in strokes]
-    points = np.concatenate(strokes).astype(np.float64)  # (P, 2)
-    low, high = points.min(axis=0), points.max(axis=0)
-    unit = (points - (low + high) / 2) / max((high - low).max(), 1e-6)  # within -0.5..0.5
-
-    unit += np.repeat(rng.normal(0, STROKE_SHIFT, (len(lengths), 2)), lengths, axis=0)
-    unit += WAVE * rng.random() * np.sin(unit @ rng.normal(0, 5, (2, 2)) + rng.uniform(0, 2 * np.pi, 2))
-    unit = unit @ _affine(rng, flip).T
-
+    unit = deformed(strokes, rng, flip)
     low, high = unit.min(axis=0), unit.max(axis=0)
     room = spec.size - 2 * spec.padding
     scale = room * (1 - SHRINK * rng.random()) / max((high - low).max(), 1e-6)
@@ -52,6 +46,17 @@ def augmented(strokes: Sequence[Stroke], spec: RasterSpec, rng: np.random.Genera
     centre = spec.size / 2 + np.clip(rng.normal(0, 0.03 * spec.size, 2), -slack, slack)
     pixels = (unit - (low + high) / 2) * scale + centre
     return draw(pixels.astype(np.float32), lengths, spec, width_factor=WIDTHS[rng.integers(len(WIDTHS))])
+
+
+def deformed(strokes: Sequence[Stroke], rng: np.random.Generator, flip: float = FLIP) -> npt.NDArray[np.float64]:
+    """The points (P, 2) of all strokes as another hand might have set them, in drawing sizes around the middle."""
+    lengths = [len(stroke) for stroke in strokes]
+    points = np.concatenate(strokes).astype(np.float64)  # (P, 2)
+    low, high = points.min(axis=0), points.max(axis=0)
+    unit = (points - (low + high) / 2) / max((high - low).max(), 1e-6)  # within -0.5..0.5
+    unit += np.repeat(rng.normal(0, STROKE_SHIFT, (len(lengths), 2)), lengths, axis=0)
+    unit += WAVE * rng.random() * np.sin(unit @ rng.normal(0, 5, (2, 2)) + rng.uniform(0, 2 * np.pi, 2))
+    return unit @ _affine(rng, flip).T
 
 
 def _leave_out(strokes: Sequence[Stroke], rng: np.random.Generator) -> Sequence[Stroke]:
