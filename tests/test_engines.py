@@ -39,6 +39,7 @@ from search.engine import SearchEngine
 from search.live import LiveGallery
 from search.results import DuplicateSketch, SearchError, UnknownSketch
 from sketches.item import Item, Picture
+from sketches.sketch import Strokes
 from sketches.sketch_set import SketchSet
 
 pytestmark = pytest.mark.milvus
@@ -194,6 +195,12 @@ def test_wrong_questions_are_told(asked: SearchEngine, doodles: SketchSet) -> No
 # What is changed
 
 
+def apart(engine: SearchEngine, strokes: Strokes, key: int) -> float:
+    """From a query to an item: a query is not looked at in the mirror."""
+    query = engine.encoder.embed(engine.encoder.raster(strokes)[None], mirrored=False)[0]
+    return float(np.linalg.norm(query.astype(np.float64) - engine.embedding(key)))
+
+
 def test_what_is_added_is_found_at_once_and_by_others(changing: tuple[Gallery, LiveGallery], doodles: SketchSet) -> None:
     place, live = changing
     other = LiveGallery(place)
@@ -201,7 +208,8 @@ def test_what_is_added_is_found_at_once_and_by_others(changing: tuple[Gallery, L
         for number, key in enumerate(EDGES):
             live.add("edge", doodles.strokes(100 + number), key)
             found = live.engine.similar(doodles.strokes(100 + number), 1).hits[0]
-            assert (found.id, found.label) == (key, "edge") and found.distance < 1e-3
+            assert (found.id, found.label) == (key, "edge")
+            assert found.distance == pytest.approx(apart(live.engine, doodles.strokes(100 + number), key), abs=1e-4)
             assert live.engine.item(key).id == key and key in live.engine
         assert len(live.engine) == 46 and live.engine.classes()["edge"] == 6
         with pytest.raises(DuplicateSketch):
@@ -229,14 +237,14 @@ def test_views_come_and_go_with_their_item(changing: tuple[Gallery, LiveGallery]
     assert [hit.id for hit in live.engine.similar(drawn, 1000).hits].count(key) == 1 and len(live.engine) == 40
     assert [(one.id, one.by) for one in live.views(key)] == [(view.id, "somebody")]
     live.remove_view(key, view.id)
-    assert live.views(key) == () and live.engine.similar(drawn, 1).hits[0].distance > 1e-3
+    assert live.views(key) == () and live.engine.similar(drawn, 1).hits[0].distance > 0.2
     with pytest.raises(UnknownSketch):
         live.remove_view(key, view.id)
     live.add_view(key, drawn)
     label = live.engine.sketch(key).label
     live.remove(key)
     live.add(label, doodles.strokes(3), key)
-    assert live.views(key) == () and live.engine.similar(drawn, 1).hits[0].distance > 1e-3
+    assert live.views(key) == () and live.engine.similar(drawn, 1).hits[0].distance > 0.2
     with pytest.raises(UnknownSketch):
         live.add_view(12345, drawn)
 
@@ -283,7 +291,7 @@ def test_rebuild_and_rollback_keep_every_change(
     assert live.engine.snapshot.name == folded
     judged: list[tuple[int, ...]] = []
     again[which](place, Encoder(sharper), lambda *arrays: judged.append(arrays[0].shape) or good)
-    assert judged == [(42, 1024)]
+    assert judged[0][0] >= 41 and judged[0][1] == 1024  # what was added since is in a snapshot on Milvus
     eventually(lambda: live.engine.snapshot.name != folded)
     assert live.engine.snapshot.manifest.checkpoint == "default.sharper" and len(live.engine) == 42
     live.add("three", doodles.strokes(300), 3)
@@ -294,7 +302,7 @@ def test_rebuild_and_rollback_keep_every_change(
     assert int(doodles.ids[0]) not in live.engine
     for row, key in ((100, 1), (101, 1), (200, 2), (300, 3)):  # each embedded by the net that is served now
         found = live.engine.similar(doodles.strokes(row), 1).hits[0]
-        assert found.id == key and found.distance < 5e-3
+        assert found.id == key and found.distance < 0.1
 
 
 def test_copies_answer_the_same(changing: tuple[Gallery, LiveGallery], doodles: SketchSet, tmp_path: Path) -> None:
