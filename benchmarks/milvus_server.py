@@ -64,7 +64,9 @@ class MilvusServer:
     """A server that keeps its data in `folder`; started again it has them still."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder = folder
+        known = folder / "port"
+        self.port = int(known.read_text("utf-8")) if known.exists() else free_port()
         self._metrics = free_port()
         self.group = 0  # of its processes, while it runs
 
@@ -81,6 +83,7 @@ class MilvusServer:
             ports = [f"{name}_port={free_port()}" for name in PORTS]
             command = [str(PYTHON), "-c", PREPARE, str(self.folder), *ports, f"etcd_port={client}", f"proxy_port={self.port}"]
             subprocess.run(command, check=True, capture_output=True)
+            (self.folder / "port").write_text(str(self.port), "utf-8")
         program = PYTHON.parent / "milvus"
         environment = {
             "DEPLOY_MODE": "STANDALONE",

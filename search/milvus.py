@@ -206,7 +206,7 @@ class MilvusEngine(SearchEngine):
     def _reached(self) -> None:
         """Nobody waits for a server that is known not to answer: the watcher asks it again."""
         if isinstance(self._damage, GalleryUnreachable):
-            raise self._damage
+            raise GalleryUnreachable(str(self._damage))
 
     def _heard(self, lines: list[Line]) -> None:
         """Remember changes that were written, here or by others."""

@@ -58,7 +58,9 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
     reason = why_not()
     if reason:
         pytest.skip(reason)
-    shared = tmp_path_factory.getbasetemp().parent
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
     with FileLock(shared / "milvus.lock"):
         server = MilvusServer(shared / "milvus")
         server.join()

@@ -19,7 +19,7 @@ def add_operating_routes(trazo: Application) -> None:
     def readyz() -> Response:
         engine, status = live.engine, live.status
         if isinstance(engine.damage, GalleryUnreachable):
-            raise engine.damage
+            raise GalleryUnreachable(str(engine.damage))
         answer = ReadyAnswer(
             status="stale" if status.stale else "ready",
             snapshot=engine.snapshot.name,
