@@ -32,7 +32,9 @@ from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine
 from sketches.errors import SketchError
-from sketches.selection import add_selection, selected
+from sketches.selection import add_parting, add_selection, selected
+from sketches.sketch_set import SketchSet
+from sketches.view import takes_pictures
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     comparing.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson or pictures")
     comparing.add_argument("--out", type=Path, default=Path("reports/compare"), metavar="FOLDER")
     add_selection(comparing)
+    add_parting(comparing)
 
     uploading = commands.add_parser("uploads", help="drawings asked for as pictures of every kind, beside their own strokes")
     _add_subject(uploading)
@@ -127,6 +130,7 @@ def _add_subject(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusive
         help=f"a random sample of a gallery that has more (default {DRAWINGS})",
     )
     add_selection(parser)
+    add_parting(parser)
     return subject
 
 
@@ -171,6 +175,8 @@ def _map(args: argparse.Namespace) -> None:
 def _ink(args: argparse.Namespace) -> None:
     subject = _subject(args)
     assert subject.drawn
+    if not isinstance(subject.drawn.sketches, SketchSet):
+        raise EvaluationError("these are pictures, which have no ink to leave out: use `report` instead")
     points = robustness(subject, subject.drawn, args.queries, args.seed, (INK,))[INK.name]
     for point in points:
         low, high = point.map_interval
@@ -182,7 +188,8 @@ def _ink(args: argparse.Namespace) -> None:
 def _subject(args: argparse.Namespace) -> Subject:
     if args.gallery:
         return of_gallery(args.gallery, args.drawings, args.seed)
-    return of_drawings(Encoder(find_checkpoint(args.checkpoint)), selected(args, "test"))
+    encoder = Encoder(find_checkpoint(args.checkpoint))
+    return of_drawings(encoder, selected(args, "test", encoder.config.view))
 
 
 def _print_classes(result: LeaveOneOut) -> None:
@@ -205,7 +212,9 @@ def _report(args: argparse.Namespace) -> None:
 
 def _compare(args: argparse.Namespace) -> None:
     a, b = (Encoder(find_checkpoint(name)) for name in args.checkpoints)
-    page = write_comparison((a, b), selected(args, "test"), args.protocol or str(args.data), args.out, args.seed)
+    if takes_pictures(a.config.view) != takes_pictures(b.config.view):
+        raise EvaluationError(f"one of {a.name} and {b.name} looks at drawings and the other at pictures: nothing to compare")
+    page = write_comparison((a, b), selected(args, "test", a.config.view), args.protocol or str(args.data), args.out, args.seed)
     measured = json.loads((args.out / "compare.json").read_text("utf-8"))
     sides = [{name: side[name] for name in ("name", "embedding_ms", "megabytes")} for side in measured["checkpoints"]]
     print(json.dumps({"comparison": str(page), **measured["difference"], "checkpoints": sides}))
@@ -278,7 +287,7 @@ def _ann_on_milvus(args: argparse.Namespace) -> None:
 def _latency(args: argparse.Namespace) -> None:
     engine = SearchEngine.open(args.gallery)
     keys = np.random.default_rng(args.seed).choice(engine.sample(args.queries, args.seed).ids, args.queries)
-    drawings = [engine.sketch(key).strokes for key in keys.tolist()]
+    drawings = [engine.item(key).look for key in keys.tolist()]
     single = single_queries(engine, drawings)
     for kind, stages in single.items():
         print(f"{kind:8}", "  ".join(f"{stage} {t.p50:.2f} / {t.p95:.2f} / {t.p99:.2f}" for stage, t in stages.items()), "ms")

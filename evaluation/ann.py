@@ -102,6 +102,7 @@ def candidates(size: int, served: IndexSpec) -> list[Candidate]:
     lists = max(16, round(4 * size**0.5))
     served_lists = 1 << round(np.log2(lists))
     probes = [{"nprobe": n} for n in (1, 2, 4, 8, 16, 32, 64)]
+    wide = probes[3:]  # fewer lists do not hold enough candidates
     alone: dict[str, list[dict[str, int]]] = {
         "SQ8": [{}],
         f"IVF{lists},Flat": probes,
@@ -109,8 +110,8 @@ def candidates(size: int, served: IndexSpec) -> list[Candidate]:
         "HNSW32": [{"efSearch": n} for n in (16, 32, 64, 128, 256)],
     }
     measured = {
-        f"IVF{served_lists},RaBitQfs": [one | {"k_factor": factor} for factor in (16, 48) for one in probes],
-        f"IVF{served_lists},SQ8": [one | {"k_factor": 2} for one in probes],
+        f"IVF{served_lists},RaBitQfs": [one | {"k_factor": factor} for factor in (16, 48) for one in wide],
+        f"IVF{served_lists},SQ8": [one | {"k_factor": 2} for one in wide],
     }
     others = {"hnswlib": _hnswlib, "usearch": _usearch, "scann": _scann}
     return [

@@ -15,15 +15,15 @@ from evaluation.leave_one_out import LeaveOneOut, leave_one_out
 from evaluation.metrics import precision_recall
 from evaluation.paired import paired_difference
 from evaluation.provenance import ids_sha256, provenance
-from evaluation.report import PAGES, SHOWN, Thumbnail, answer_row, nearest_rows, retrieval
+from evaluation.report import PAGES, SHOWN, Thumbnail, answer_row, nearest_rows, retrieval, timings
 from evaluation.subject import Subject, of_drawings
 from nets.encoder import Encoder
-from sketches.sketch_set import SketchSet
+from sketches.labelled import Labelled
 
 TOLD = 6  # queries shown where B wins, and where it loses
 
 
-def write_comparison(encoders: tuple[Encoder, Encoder], sketches: SketchSet, protocol: str, out: Path, seed: int = 0) -> Path:
+def write_comparison(encoders: tuple[Encoder, Encoder], sketches: Labelled, protocol: str, out: Path, seed: int = 0) -> Path:
     """Measure both and write `compare.html` and `compare.json` into the folder `out`; the page's path.
 
     Raises EvaluationError, OSError.
@@ -78,6 +78,7 @@ def _side(name: str, encoder: Encoder, subject: Subject, result: LeaveOneOut, mi
         "retrieval": retrieval(result),
         "classifier": subject.drawn.classifier() if subject.drawn else {},
         "embedding_ms": milliseconds,
+        "timings": timings(subject.drawn, milliseconds) if subject.drawn else {},
         "megabytes": round(encoder.path.stat().st_size / 1e6, 2),
     }
 
@@ -101,7 +102,7 @@ def _per_class(a: LeaveOneOut, b: LeaveOneOut, seed: int) -> list[dict[str, Any]
 
 def _answers(
     queries: Sequence[int],
-    sketches: SketchSet,
+    sketches: Labelled,
     nearest: Sequence[npt.NDArray[np.int64]],
     results: Sequence[LeaveOneOut],
 ) -> list[list[Thumbnail]]:

@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from evaluation.metrics import RECALL_LEVELS, Floats
-from evaluation.robustness import STUDIES, Point
+from evaluation.robustness import Point, Study
 
 COLOURS = ("#1c7ed6", "#e8590c", "#2b8a3e", "#ae3ec9")
 MAP_DRAWINGS = 2_500  # of the 2-D map: a sample, since t-SNE of all takes long
@@ -40,10 +40,10 @@ def ap_histogram(values: Mapping[str, Floats]) -> str:
     return _svg(figure, "histogram of average precision")
 
 
-def robustness_curves(points: Mapping[str, Sequence[Point]]) -> str:
-    """mAP with its interval, and accuracy, against the level of each study."""
+def robustness_curves(points: Mapping[str, Sequence[Point]], studies: Sequence[Study]) -> str:
+    """mAP with its interval, and accuracy, against the level of each of six studies."""
     figure = Figure(figsize=(10, 5.6), layout="constrained")
-    for axes, study in zip(figure.subplots(2, 3).flat, STUDIES, strict=True):
+    for axes, study in zip(figure.subplots(2, 3).flat, studies, strict=True):
         line = sorted(points[study.name], key=lambda point: point.level)
         levels = [point.level for point in line]
         axes.plot(levels, [point.map for point in line], "o-", color=COLOURS[0], label="mAP")

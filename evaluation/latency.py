@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import faiss
@@ -19,8 +20,9 @@ from tqdm import tqdm
 from indexer.milvus.address import Gallery
 from nets.encoder import Encoder
 from search.engine import SearchEngine
+from sketches.item import Look, Picture
+from sketches.labelled import Labelled
 from sketches.sketch import Strokes, as_drawing
-from sketches.sketch_set import SketchSet
 from sketches.svg import write_svg
 
 WARM_UP = 20
@@ -52,9 +54,14 @@ class Load:
     failed: int
 
 
-def single_queries(engine: SearchEngine, drawings: Sequence[Strokes]) -> dict[str, dict[str, Times]]:
-    """Times of each stage, and of the whole, by what is asked with: strokes, an SVG, a PNG. Everything on one thread."""
-    kinds: dict[str, Callable[[Strokes], Strokes | bytes]] = {"strokes": lambda s: s, "svg": _svg, "png": _png}
+def single_queries(engine: SearchEngine, drawings: Sequence[Look]) -> dict[str, dict[str, Times]]:
+    """Times of each stage, and of the whole, by what is asked with: strokes, an SVG, a PNG; or pictures as files.
+
+    Everything on one thread.
+    """
+    kinds: dict[str, Callable[[Any], Look | bytes]] = {"strokes": lambda s: s, "svg": _svg, "png": _png}
+    if engine.of_pictures:
+        kinds = {"file": lambda picture: picture.data}
     found = {}
     with _one_thread():
         for kind, make in kinds.items():
@@ -69,29 +76,34 @@ def single_queries(engine: SearchEngine, drawings: Sequence[Strokes]) -> dict[st
     return found
 
 
-def in_process(engine: SearchEngine, drawings: Sequence[Strokes]) -> list[Load]:
+def in_process(engine: SearchEngine, drawings: Sequence[Look]) -> list[Load]:
     """Many threads asking one engine, each query on one thread."""
     with _one_thread():
         return [_closed_loop(lambda number: _asked(engine, drawings[number]), len(drawings), clients) for clients in CLIENTS]
 
 
-def over_http(gallery: Gallery, drawings: Sequence[Strokes]) -> list[Load]:
+def over_http(gallery: Gallery, drawings: Sequence[Look]) -> list[Load]:
     """Many clients asking the real server on loopback, which runs beside them on the same cores."""
-    bodies = [{"strokes": as_drawing(strokes), "k": K} for strokes in drawings]
+    bodies: list[dict[str, Any]] = [
+        {"files": {"file": one.data}, "data": {"k": K}}
+        if isinstance(one, Picture)
+        else {"json": {"strokes": as_drawing(one), "k": K}}
+        for one in drawings
+    ]
     sessions = [requests.Session() for _ in range(max(CLIENTS))]  # a connection for each client
     with server(gallery) as url:
 
         def ask(number: int) -> bool:
             session = sessions.pop()
             try:
-                return session.post(f"{url}/api/search", json=bodies[number], timeout=60).status_code == 200
+                return session.post(f"{url}/api/search", timeout=60, **bodies[number]).status_code == 200
             finally:
                 sessions.append(session)
 
         return [_closed_loop(ask, len(bodies), clients) for clients in CLIENTS]
 
 
-def embedding_ms(encoders: Sequence[Encoder], sketches: SketchSet, drawings: int = 200) -> list[float]:
+def embedding_ms(encoders: Sequence[Encoder], sketches: Labelled, drawings: int = 200) -> list[float]:
     """Median milliseconds from strokes to the embedding of a query, on one thread, of each encoder.
 
     They take turns, so that whatever else the machine does slows all of them alike.
@@ -103,13 +115,13 @@ def embedding_ms(encoders: Sequence[Encoder], sketches: SketchSet, drawings: int
             turn = []
             for encoder in encoders:
                 started = time.perf_counter()
-                encoder.embed(encoder.raster(sketches.strokes(row))[None], mirrored=False)
+                encoder.embed(encoder.shown(sketches.look(row))[None], mirrored=False)
                 turn.append(1000 * (time.perf_counter() - started))
             spent.append(turn)
     return [round(float(ms), 2) for ms in np.median(spent[WARM_UP:], axis=0)]
 
 
-def _asked(engine: SearchEngine, strokes: Strokes) -> bool:
+def _asked(engine: SearchEngine, strokes: Look) -> bool:
     return len(engine.similar(strokes, K).hits) > 0
 
 

@@ -1,5 +1,6 @@
 """One self-contained page about a checkpoint on a set of drawings, and the same as JSON and as a markdown table."""
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -12,15 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from evaluation import figures
+from evaluation.latency import embedding_ms
 from evaluation.leave_one_out import LeaveOneOut, leave_one_out
 from evaluation.metrics import Floats, hit_rate_at, mean_by_class, precision_at, precision_recall
+from evaluation.picture_robustness import PICTURE_STUDIES
 from evaluation.provenance import ids_sha256, provenance
-from evaluation.robustness import robustness
+from evaluation.robustness import STUDIES, robustness
 from evaluation.subject import Drawn, Subject
-from sketches.sketch_set import SketchSet
+from sketches.item import Picture
+from sketches.labelled import Labelled
 from sketches.svg import write_svg
+from sketches.view import takes_pictures
 
 KS = (1, 5, 10)
+WORST = 5  # classes of the classifier
 SHOWN = 10  # best and worst classes, worst queries, drawings in a row
 PAIRS = 15
 
@@ -41,7 +47,9 @@ def write_report(
     out.mkdir(parents=True, exist_ok=True)  # before minutes of work that nothing would be left of
     result = leave_one_out(subject.embeddings, subject.labels, subject.ids, subject.classes)
     nearest = nearest_rows(subject.embeddings, SHOWN)
-    points = robustness(subject, drawn, robustness_queries, seed) if robustness_queries else {}
+    pictures = takes_pictures(drawn.encoder.config.view)
+    studies = PICTURE_STUDIES if pictures else STUDIES
+    points = robustness(subject, drawn, robustness_queries, seed, studies) if robustness_queries else {}
     confusion = mean_probabilities(drawn, subject.labels, subject.classes)
     returned = _returned(subject, nearest)
     measured: dict[str, Any] = {
@@ -49,6 +57,7 @@ def write_report(
         "on": f"{protocol}, {len(subject.labels)} drawings of {len(np.unique(subject.labels))} classes",
         "retrieval": retrieval(result),
         "classifier": drawn.classifier(),
+        "timings": timings(drawn),
         "precision_recall": [
             round(value, 6) for value in precision_recall(result.ranking.ranks, result.ranking.starts).tolist()
         ],
@@ -65,10 +74,12 @@ def write_report(
             **provenance(seed),
         },
     }
-    pictures = {
+    worst = _worst(drawn, subject.labels, subject.classes, confusion)
+    measured["worst_classified"] = worst
+    drawings = {
         "precision_recall": figures.precision_recall_curve({drawn.encoder.name: np.array(measured["precision_recall"])}),
         "histogram": figures.ap_histogram({drawn.encoder.name: result.measured}),
-        "robustness": figures.robustness_curves(points) if points else None,
+        "robustness": figures.robustness_curves(points, studies) if points else None,
         "confusion": None if confusion is None else figures.confusion_heatmap(confusion, subject.classes),
         "map": figures.embedding_map(subject.embeddings, subject.labels, subject.classes, seed),
     }
@@ -76,7 +87,9 @@ def write_report(
     page = PAGES.get_template("report.html").render(
         measured,
         key_table=key_table(measured),
-        figures=pictures,
+        figures=drawings,
+        pictures=pictures,
+        worst_classified=[_confused_row(one, drawn.sketches) for one in worst],
         best_classes=_class_rows(ranked[::-1][:SHOWN], result, drawn.sketches),
         worst_classes=_class_rows(ranked[:SHOWN], result, drawn.sketches),
         worst_queries=[
@@ -105,6 +118,16 @@ def retrieval(result: LeaveOneOut) -> dict[str, Any]:
     }
 
 
+def timings(drawn: Drawn, prediction_ms: float | None = None) -> dict[str, float | None]:
+    """Minutes of training, where the checkpoint says; seconds of embedding all that is measured; milliseconds of one query."""
+    one = embedding_ms([drawn.encoder], drawn.sketches, 50)[0] if prediction_ms is None else prediction_ms
+    return {
+        "training_minutes": drawn.encoder.config.training.get("minutes"),
+        "evaluation_seconds": round(drawn.seconds, 2),
+        "prediction_ms": one,
+    }
+
+
 def key_table(measured: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Label and value of the lines that come first in the page and make the markdown table."""
     found, answers = measured["retrieval"], measured["classifier"]
@@ -119,6 +142,7 @@ def key_table(measured: Mapping[str, Any]) -> list[tuple[str, str]]:
         lines += [("accuracy", f"{answers['accuracy']:.4f}"), ("top-3", f"{answers['top3']:.4f}")]
         if answers["accuracy_among_these_classes"] != answers["accuracy"]:
             lines.append(("accuracy among these classes", f"{answers['accuracy_among_these_classes']:.4f}"))
+    lines += [(label.replace("_", " "), f"{value:.4g}") for label, value in measured["timings"].items() if value is not None]
     return lines
 
 
@@ -150,11 +174,15 @@ def mean_probabilities(drawn: Drawn, labels: npt.NDArray[np.int64], classes: Seq
     return np.stack([mean_by_class(column, labels, len(classes)) for column in columns.T], axis=1)
 
 
-def thumbnail(sketches: SketchSet, row: int, words: str, kind: str = "") -> Thumbnail:
-    return {"svg": write_svg(sketches.strokes(row)), "words": words, "kind": kind}
+def thumbnail(sketches: Labelled, row: int, words: str, kind: str = "") -> Thumbnail:
+    look = sketches.look(row)
+    if not isinstance(look, Picture):
+        return {"svg": write_svg(look), "words": words, "kind": kind}
+    data = base64.b64encode(look.data).decode()
+    return {"svg": f'<img alt="" src="data:{look.media_type};base64,{data}">', "words": words, "kind": kind}
 
 
-def answer_row(sketches: SketchSet, query: int, nearest: npt.NDArray[np.int64], words: str) -> list[Thumbnail]:
+def answer_row(sketches: Labelled, query: int, nearest: npt.NDArray[np.int64], words: str) -> list[Thumbnail]:
     """A query and what it returned, framed by whether it is of the query's class."""
     label = sketches.label(query)
     hits = [(row, "right" if sketches.label(row) == label else "wrong") for row in nearest.tolist()]
@@ -164,7 +192,7 @@ def answer_row(sketches: SketchSet, query: int, nearest: npt.NDArray[np.int64], 
     ]
 
 
-def _class_rows(names: Sequence[str], result: LeaveOneOut, sketches: SketchSet) -> list[list[Thumbnail]]:
+def _class_rows(names: Sequence[str], result: LeaveOneOut, sketches: Labelled) -> list[list[Thumbnail]]:
     """Each class with its figure, and some of its drawings from the best found to the worst."""
     rows = []
     for name in names:
@@ -177,6 +205,42 @@ def _class_rows(names: Sequence[str], result: LeaveOneOut, sketches: SketchSet) 
         first, *rest = (thumbnail(sketches, row, word) for row, word in zip(spread, words, strict=True))
         rows.append([{**first, "words": title, "kind": "query"}, *rest])
     return rows
+
+
+def _worst(
+    drawn: Drawn, labels: npt.NDArray[np.int64], classes: Sequence[str], confusion: Floats | None
+) -> list[dict[str, Any]]:
+    """The WORST classes by the accuracy of the classifier, each with the two that it is taken for most."""
+    if confusion is None:
+        return []
+    right = (drawn.logits.argmax(axis=1) == drawn.targets).astype(np.float64)
+    accuracy = mean_by_class(right, labels, len(classes))
+    beside = np.where(np.eye(len(classes), dtype=bool), -1, confusion)
+    return [
+        {
+            "class": classes[label],
+            "accuracy": float(accuracy[label]),
+            "taken_for": [
+                {"class": classes[other], "probability": float(confusion[label, other])}
+                for other in np.argsort(-beside[label])[: min(2, len(classes) - 1)].tolist()
+            ],
+        }
+        for label in np.argsort(accuracy)[:WORST].tolist()
+        if np.isfinite(accuracy[label])
+    ]
+
+
+def _confused_row(worst: dict[str, Any], sketches: Labelled) -> list[Thumbnail]:
+    """Some of the class, then some of each that it is taken for."""
+
+    def some(name: str, words: str, kind: str) -> list[Thumbnail]:
+        rows = np.flatnonzero(sketches.labels == sketches.classes.index(name))[:4].tolist()
+        return [thumbnail(sketches, row, words if not place else "", kind) for place, row in enumerate(rows)]
+
+    found = some(worst["class"], f"{worst['class']} {worst['accuracy']:.2f}", "query")
+    for other in worst["taken_for"]:
+        found += some(other["class"], f"{other['class']} {other['probability']:.2f}", "wrong")
+    return found
 
 
 def _per_class(result: LeaveOneOut, drawn: Drawn) -> list[dict[str, Any]]:

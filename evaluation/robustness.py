@@ -17,7 +17,7 @@ from sketches.raster import Raster, RasterSpec, rasterise
 from sketches.sketch import Strokes
 from sketches.unfinished import first_part
 
-Degrade = Callable[[Strokes, RasterSpec, float, np.random.Generator], Raster]
+Degrade = Callable[..., npt.NDArray[np.uint8]]  # of strokes or a picture, the view, the level and random numbers: what is seen
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def robustness(
 
 
 def _measure(subject: Subject, drawn: Drawn, rows: npt.NDArray[np.int64], study: Study, level: float, seed: int) -> Point:
-    rng, spec = np.random.default_rng(seed), drawn.encoder.config.raster
-    rasters = [study.degrade(drawn.sketches.strokes(row), spec, level, rng) for row in rows.tolist()]
+    rng, view = np.random.default_rng(seed), drawn.encoder.config.view
+    rasters = [study.degrade(drawn.sketches.look(row), view, level, rng) for row in rows.tolist()]
     embeddings, logits = drawn.encoder.exits(np.stack(rasters))
     ranking = rank_relevant(subject.embeddings, subject.labels, subject.ids, rows, embeddings)
     result = LeaveOneOut(ranking, subject.labels[rows], subject.classes)

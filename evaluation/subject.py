@@ -1,6 +1,7 @@
 """What is measured: embeddings with labels and ids, from a gallery, a checkpoint on drawings, or a file of vectors."""
 
 import random
+import time
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -20,18 +21,23 @@ from indexer.record import decode_item
 from nets.classify import classifier_report
 from nets.encoder import Encoder
 from search.engine import SearchEngine
+from sketches.labelled import Labelled
+from sketches.picture_set import PictureSet
 from sketches.sketch_set import SketchSet
+from sketches.view import takes_pictures
 
 DRAWINGS = 50_000  # of a gallery, to measure
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What stands behind embeddings that were made here: the drawings, the net, and its logits (N, the net's classes)."""
+    """What stands behind embeddings that were made here: the drawings or pictures, the net, and its logits (N, the net's
+    classes); and how many seconds it took to make them all."""
 
-    sketches: SketchSet
+    sketches: Labelled
     encoder: Encoder
     logits: npt.NDArray[np.float32]
+    seconds: float = 0.0
 
     @property
     def targets(self) -> npt.NDArray[np.int64]:
@@ -82,11 +88,13 @@ class Subject:
     drawn: Drawn | None = None
 
 
-def of_drawings(encoder: Encoder, sketches: SketchSet) -> Subject:
-    """Drawings embedded now, by this encoder."""
+def of_drawings(encoder: Encoder, sketches: Labelled) -> Subject:
+    """Drawings or pictures embedded now, by this encoder."""
+    started = time.monotonic()
     embeddings, logits = encoder.encode(sketches)
+    seconds = time.monotonic() - started
     source = {"checkpoint": encoder.name, "checkpoint_sha256": encoder.sha256}
-    drawn = Drawn(sketches, encoder, logits)
+    drawn = Drawn(sketches, encoder, logits, seconds)
     return Subject(embeddings, sketches.labels, sketches.ids, sketches.classes, source, drawn)
 
 
@@ -101,7 +109,8 @@ def of_gallery(gallery: Gallery, drawings: int = DRAWINGS, seed: int = 0) -> Sub
     entries, total = _sampled(engine.entries(), drawings, seed)
     classes = tuple(sorted({entry.label for entry in entries}))
     items = (decode_item(entry.record, entry.id, entry.label) for entry in entries)
-    again = of_drawings(engine.encoder, SketchSet.of(items, classes))
+    pictures = takes_pictures(engine.encoder.config.view)
+    again = of_drawings(engine.encoder, PictureSet.of(items, classes) if pictures else SketchSet.of(items, classes))
     embeddings = again.embeddings.copy()
     for row, entry in zip(embeddings, entries, strict=True):
         if entry.embedding is not None:

@@ -14,11 +14,12 @@ from evaluation.leave_one_out import sampled_rows
 from evaluation.metrics import Floats, average_precision
 from evaluation.paired import Difference, paired_difference
 from evaluation.pictures import SHEETS, Sheet, as_picture, described
-from evaluation.ranking import rank_relevant
+from evaluation.ranking import EvaluationError, rank_relevant
 from evaluation.subject import Drawn, Subject
 from sketches.errors import SketchError
 from sketches.raster import Raster, RasterSpec, rasterise
 from sketches.sketch import Strokes
+from sketches.sketch_set import SketchSet
 from sketches.upload import read_upload
 
 
@@ -42,6 +43,8 @@ def uploads(
     subject: Subject, drawn: Drawn, queries: int, kinds: Sequence[str] | None = None, seed: int = 0
 ) -> tuple[float, list[Uploaded]]:
     """The mAP of a sample of drawings asked as strokes, and what pictures of them get, in every kind and degree."""
+    if not isinstance(drawn.sketches, SketchSet):
+        raise EvaluationError("these are pictures already: `uploads` draws strokes as pictures; use `report` instead")
     rows = sampled_rows(len(subject.labels), queries, seed)
     strokes = [drawn.sketches.strokes(row) for row in rows.tolist()]
     as_strokes = _average_precisions(subject, drawn, rows, [rasterise(each, drawn.encoder.config.raster) for each in strokes])

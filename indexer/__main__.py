@@ -33,7 +33,7 @@ from indexer.online import change_gallery
 from indexer.pointer import current_snapshot
 from indexer.rebuild import Gate, own_checkpoint, rebuild
 from indexer.rollback import rollback
-from indexer.snapshot import Manifest
+from indexer.snapshot import Manifest, open_current
 from indexer.upgrade import upgrade
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
@@ -149,7 +149,15 @@ def _build(args: argparse.Namespace) -> dict[str, Any]:
     if args.part or args.publish:
         raise GalleryError("--part and --publish build a gallery on Milvus: name it with --gallery milvus://host:port/name")
     return _shown(
-        build(args.gallery, selected_items(args), encoder, source, args.discard_changes, memory=args.memory, index=_index(args))
+        build(
+            args.gallery,
+            selected_items(args, encoder.config.view),
+            encoder,
+            source,
+            args.discard_changes,
+            memory=args.memory,
+            index=_index(args),
+        )
     )
 
 
@@ -239,7 +247,7 @@ def _gc(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _add(args: argparse.Namespace) -> dict[str, Any]:
-    drawings = list(selected_items(args))
+    drawings = list(selected_items(args, open_current(args.gallery).encoder.config.view))
     return {"added": len(drawings), "change": change_gallery(args.gallery, added=drawings)}
 
 

@@ -153,7 +153,7 @@ def write_snapshot(
         classes=len(spool.classes),
         checkpoint=encoder.name,
         net=sha256_of(folder / CHECKPOINT),
-        raster=asdict(encoder.config.raster),
+        raster=asdict(encoder.config.view),
         factory=spec.factory,
         search=spec.search,
         source=dict(source),

@@ -4,7 +4,6 @@ The digests of a file's blocks stand one after the other in the snapshot's file 
 """
 
 import hashlib
-import mmap
 import os
 import threading
 import weakref
@@ -69,6 +68,19 @@ class CheckedFile:
         self.check_spans(np.array([start]), np.array([stop]))
         return os.pread(self._descriptor, stop - start, start)
 
+    def read_each(self, starts: npt.NDArray[np.int64], length: int) -> bytearray:
+        """The `length` bytes from each of some places (n,), one after the other, checked. Raises SnapshotError."""
+        found = bytearray(len(starts) * length)
+        if not len(starts):
+            return found
+        self.check_spans(starts, starts + length)
+        for start in starts.tolist():  # the disk can look for all of them at once
+            os.posix_fadvise(self._descriptor, start, length, os.POSIX_FADV_WILLNEED)
+        into = memoryview(found)
+        for number, start in enumerate(starts.tolist()):
+            os.preadv(self._descriptor, [into[number * length : (number + 1) * length]], start)
+        return found
+
     def check_spans(self, starts: npt.NDArray[np.int64], stops: npt.NDArray[np.int64]) -> None:
         """Check the blocks that hold the bytes starts..stops (n,), each at most a block long or alone. Raises SnapshotError."""
         if self.damage is not None:
@@ -102,8 +114,8 @@ class CheckedFile:
 class CheckedArray:
     """An array in a checked .npy file, mapped: what is asked for is read, and checked first. Rows are at most a block long.
 
-    Of a file that the system cannot keep in memory the rows of one question are fetched from the disk all at once, not one
-    after the other, and nothing around them.
+    A file that the system cannot keep in memory is not mapped but read: so what it lends to the process stays small, and rows
+    here and there are fetched from the disk all at once, not one after the other.
     """
 
     def __init__(self, file: CheckedFile) -> None:
@@ -111,11 +123,8 @@ class CheckedArray:
         self.file = file
         file.check_spans(np.array([0]), np.array([min(BLOCK, file.size)]))
         # A plain array on the mapped file: numpy's own class for these takes microseconds for every slice.
-        mapped = np.load(file.path, mmap_mode="r", allow_pickle=False)
-        self._mapped = mapped.view(np.ndarray)
-        self._from_disk: mmap.mmap | None = mapped._mmap if file.size > MEMORY // 2 else None
-        if self._from_disk is not None:
-            self._from_disk.madvise(mmap.MADV_RANDOM)
+        self._mapped = np.load(file.path, mmap_mode="r", allow_pickle=False).view(np.ndarray)
+        self._from_disk = file.size > MEMORY // 2
         self._row = int(self._mapped.strides[0])
         self._start = file.size - self._mapped.nbytes
         self.shape: tuple[int, ...] = self._mapped.shape
@@ -127,27 +136,22 @@ class CheckedArray:
     def rows(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.generic]:
         """A copy of some rows, in this order. Raises SnapshotError."""
         starts = self._start + np.asarray(rows, np.int64) * self._row
+        if self._from_disk:
+            return np.frombuffer(self.file.read_each(starts, self._row), self.dtype).reshape(-1, *self.shape[1:])
         if len(starts):
             self.file.check_spans(starts, starts + self._row)
-        if self._from_disk is not None and len(starts) > 1:
-            for page in np.unique(starts // mmap.PAGESIZE).tolist():
-                self._fetch(page * mmap.PAGESIZE, mmap.PAGESIZE + self._row)
         return self._mapped[rows]
 
     def span(self, first: int, last: int) -> npt.NDArray[np.generic]:
-        """Rows first..last as they lie in the file. Raises SnapshotError."""
-        if last > first:
-            bounds = self._start + np.array([first, last], np.int64) * self._row
-            self.file.check_spans(bounds[:1], bounds[1:])
-            if self._from_disk is not None:
-                start = int(bounds[0]) // mmap.PAGESIZE * mmap.PAGESIZE
-                self._fetch(start, int(bounds[1]) - start)
+        """Rows first..last, as they lie in the file; slices beyond its end are shorter. Raises SnapshotError."""
+        first, last = min(first, len(self)), min(last, len(self))
+        if first >= last:
+            return self._mapped[first:last]
+        start, stop = self._start + first * self._row, self._start + last * self._row
+        if self._from_disk:
+            return np.frombuffer(self.file.read(start, stop), self.dtype).reshape(-1, *self.shape[1:])
+        self.file.check_spans(np.array([start]), np.array([stop]))
         return self._mapped[first:last]
-
-    def _fetch(self, start: int, length: int) -> None:
-        """Let the system read a part of the file soon."""
-        assert self._from_disk is not None
-        self._from_disk.madvise(mmap.MADV_WILLNEED, start, min(length, self.file.size - start))
 
 
 def _digest(data: bytes) -> bytes:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from indexer.durable import allocate
 from indexer.errors import GalleryError
-from indexer.record import strokes_of
+from indexer.record import look_of
 from indexer.spool import Spooled
 from nets.encoder import BATCH, Encoder
 
@@ -65,7 +65,7 @@ class EmbeddingFile:
                 vectors[n] = row.embedding
         for start in range(0, len(missing), BATCH):
             part = missing[start : start + BATCH]
-            rasters = np.stack([self._encoder.raster(strokes_of(rows[n].record)) for n in part])
+            rasters = np.stack([self._encoder.shown(look_of(rows[n].record)) for n in part])
             with np.errstate(over="ignore"):  # infinite: refused below
                 vectors[part] = self._encoder.embed(rasters)[:, : self._encoder.dimensions]
         if not np.isfinite(vectors).all():

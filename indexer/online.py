@@ -12,8 +12,8 @@ from indexer.milvus.gallery import MilvusSnapshot, gallery_at
 from indexer.overlay import Added, Overlay
 from indexer.snapshot import open_current
 from nets.encoder import BATCH, Encoder
-from sketches.item import Item
-from sketches.sketch import Sketch, check_strokes
+from sketches.item import Item, checked
+from sketches.sketch import Sketch
 
 
 def change_gallery(
@@ -43,6 +43,6 @@ def embed_items(items: Sequence[Item], encoder: Encoder) -> list[Added]:
     found = []
     for start in range(0, len(items), BATCH):
         part = items[start : start + BATCH]
-        embeddings = encoder.embed(np.stack([encoder.raster(check_strokes(item.strokes)) for item in part]))
+        embeddings = encoder.embed(np.stack([encoder.shown(checked(item).look) for item in part]))
         found += [Added(item, embedding) for item, embedding in zip(part, embeddings, strict=True)]
     return found

@@ -25,7 +25,7 @@ from indexer.rows import SCHEMA, Mark, Row, Rows
 from indexer.stored import pack_embedding, signed, unpack_embedding, unsigned
 from indexer.view import View
 from nets.encoder import BATCH, Encoder
-from sketches.item import Item, Picture, plain_text
+from sketches.item import Item, Look, Picture, checked, plain_text
 from sketches.sketch import Strokes, check_strokes
 
 log = logging.getLogger(__name__)
@@ -210,7 +210,7 @@ class Overlay:
         """
         if not (added or removed):
             raise ChangeRefused("there is no drawing to add and none to remove")
-        records = [encode_item(replace(one.item, strokes=check_strokes(one.item.strokes))) for one in added]
+        records = [encode_item(checked(one.item)) for one in added]
         embeddings = [_packed(one.embedding) for one in added]
         with self._writing() as rows:
             number = max(rows.mark.number, held) + 1
@@ -272,7 +272,7 @@ class Overlay:
         made: dict[int, Embedding] = {}
         for start in range(0, len(missing), BATCH):
             part = missing[start : start + BATCH]
-            rasters = np.stack([encoder.raster(_strokes(one)) for one in part])
+            rasters = np.stack([encoder.shown(_look(one)) for one in part])
             made.update(zip(map(id, part), encoder.embed(rasters), strict=True))
         try:
             with self._writing() as rows:
@@ -344,8 +344,8 @@ class Drawings:
                 yield _view(self._rows, row, self._net)
 
 
-def _strokes(one: Added | View) -> Strokes:
-    return one.strokes if isinstance(one, View) else one.item.strokes
+def _look(one: Added | View) -> Look:
+    return one.strokes if isinstance(one, View) else one.item.look
 
 
 def _item(row: Row) -> Item:
@@ -354,8 +354,9 @@ def _item(row: Row) -> Item:
 
 
 def _added(rows: Rows, row: Row, net: str) -> Added:
-    item = _item(row)
-    return Added(item if item.picture is None else replace(item, picture=None), _embedding(rows, row.key, 0, net))
+    item, embedding = _item(row), _embedding(rows, row.key, 0, net)
+    looked_at = embedding is None and not item.strokes  # a picture that is still to be embedded stays in memory
+    return Added(item if item.picture is None or looked_at else replace(item, picture=None), embedding)
 
 
 def _item_of(row: Row) -> int | None:

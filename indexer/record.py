@@ -16,7 +16,7 @@ import numpy.typing as npt
 import orjson
 
 from indexer.view import View
-from sketches.item import Item, Picture
+from sketches.item import Item, Look, Picture
 from sketches.sketch import Strokes
 
 _LENGTH = struct.Struct("<I")
@@ -62,6 +62,13 @@ def view_of(record: bytes) -> int:
 def strokes_of(record: bytes) -> Strokes:
     head, start = _head(record)
     return _strokes(record, head, start)[0]
+
+
+def look_of(record: bytes) -> Look:
+    """What a net looks at: the strokes, or the picture of an item that has none."""
+    head, start = _head(record)
+    strokes, end = _strokes(record, head, start)
+    return Picture(record[end:], head["picture"]) if "picture" in head and not strokes else strokes
 
 
 def name_of(record: bytes) -> str:

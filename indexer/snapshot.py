@@ -70,7 +70,7 @@ class Manifest:
     size, views  items, and embeddings: an item has one or several
     dimensions   of the embeddings: the first ones of 1024, the others are zero
     checkpoint   name of the checkpoint; net: its sha256
-    raster       the checkpoint's RasterSpec, for people to read
+    raster       the checkpoint's view (sketches/view.py), for people to read
     factory      the index, in FAISS's words, and `search` its parameters (indexer/index.py)
     source       where the drawings came from: protocol or per-class limit
     last_change  number of the last change made online that this snapshot holds

@@ -12,37 +12,51 @@ from typing import Any
 import torch
 
 from nets.architectures.export import add_graph
-from nets.architectures.registry import NETS
+from nets.architectures.registry import DIGITS, KINDS, NETS, TRANSFORMERS
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.classify import classifier_report
 from nets.encoder import Encoder
+from nets.predict import main as predict
 from nets.training.committee import Layer, fitted_layer, mean_answer
 from nets.training.fit import fit_checkpoints
-from nets.training.imagenet import imagenet_weights
+from nets.training.frozen import train_last_layer
+from nets.training.imagenet import imagenet_view, imagenet_weights
 from nets.training.memory import keep_memory
 from nets.training.recipe import RECIPES, Balance
 from nets.training.train import Run, TrainingError, train
 from sketches.errors import SketchError
 from sketches.folder import read_folder
 from sketches.protocol import split
-from sketches.selection import add_selection, selected
+from sketches.selection import add_parting, add_selection, selected
+from sketches.view import sized
 
 
 def main(arguments: list[str] | None = None) -> int:
+    asked = sys.argv[1:] if arguments is None else arguments
+    if asked[:1] == ["predict"]:
+        return predict(asked[1:])
     parser = argparse.ArgumentParser(prog="python -m nets", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
     training = commands.add_parser("train", help="train a net and write its checkpoint; resumes by itself")
-    training.add_argument("--net", choices=NETS, default="trazonet")
-    training.add_argument("--recipe", choices=RECIPES, default="best")
+    training.add_argument("--net", choices=KINDS, default="trazonet", help="of drawings, of photographs, or of digits")
+    training.add_argument("--recipe", choices=RECIPES, help="default: best, or for pictures the one of the net's kind")
     training.add_argument("--out", type=Path, required=True, metavar="FILE", help="ARCHITECTURE.TAG.safetensors")
     training.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of <class>.ndjson files or pictures")
     add_selection(training)
     training.add_argument(
         "--init",
         metavar="CHECKPOINT",
-        help="start from the weights of a file or a shipped name, where they fit, or from those of ImageNet (imagenet)",
+        help="start from the weights of a file or a shipped name, where they fit, or from those of ImageNet (imagenet); "
+        "of --net transformers: the folder of a model, or its name on the hub",
     )
+    training.add_argument(
+        "--trained",
+        choices=("whole", "last", "head"),
+        default="whole",
+        help="of a net of photographs: all of it, the last layers, or nothing but a new last layer",
+    )
+    add_parting(training)
     training.add_argument(
         "--teachers",
         nargs="+",
@@ -59,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     training.add_argument("--unfinished", type=float, help="share of drawings cut short in the last epoch (default 0.1)")
     _add_balance(training)
-    training.add_argument("--size", type=int, help="raster size in pixels (default: the recipe's)")
+    training.add_argument("--size", type=int, help="width and height that the net sees, in pixels (default: the recipe's)")
     training.add_argument("--epochs", type=int, help="default: the recipe's")
     training.add_argument("--iterations", type=int, help="length in batches, instead of epochs")
     training.add_argument("--batch-size", type=int)
@@ -91,6 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     evaluation.add_argument("--data", type=Path, required=True, metavar="DIR")
     add_selection(evaluation)
+    add_parting(evaluation)
 
     fitting = commands.add_parser("fit", help="fit the embedding of a trained net, or of the mean of several, anew")
     fitting.add_argument(
@@ -115,7 +130,9 @@ def main(arguments: list[str] | None = None) -> int:
     exporting = commands.add_parser("export", help="put into checkpoints the graph that ONNX Runtime embeds with")
     exporting.add_argument("checkpoints", nargs="+", type=Path, metavar="FILE", help="written before there were graphs")
 
-    args = parser.parse_args(arguments)
+    commands.add_parser("predict", help="the likeliest classes of pictures, SVG and ndjson", add_help=False)
+
+    args = parser.parse_args(asked)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         commands_by_name = {"train": _train, "evaluate": _evaluate, "fit": _fit, "things": _things, "export": _export}
@@ -134,7 +151,7 @@ def _add_balance(parser: argparse.ArgumentParser, required: bool = False) -> Non
 
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
-    recipe = RECIPES[args.recipe]
+    recipe = RECIPES[args.recipe or _recipe_for(args.net, args.trained)]
     changes = (
         *("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "teaching", "patience", "augment"),
         *("share", "scale", "handedness", "unfinished"),
@@ -143,14 +160,17 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         raise TrainingError("--penalised samples fewer of N drawings a class: name N with --epoch-per-class")
     recipe = replace(recipe, **{name: getattr(args, name) for name in changes if getattr(args, name) is not None})
     recipe = replace(recipe, per_class=args.epoch_per_class, penalised=args.penalised)
-    if args.size:
-        # The drawing keeps its proportions: border and line grow with the raster.
-        zoom = args.size / recipe.raster.size
-        raster = recipe.raster
-        recipe = replace(
-            recipe,
-            raster=replace(raster, size=args.size, padding=raster.padding * zoom, line_width=raster.line_width * zoom),
-        )
+    view = recipe.raster
+    backbone: dict[str, Any] = {}
+    if args.net == TRANSFORMERS:
+        if not args.init:
+            raise TrainingError("name the folder of a model of transformers, or its name on the hub, with --init")
+        from nets.architectures.transformer import pretrained  # here, as in the registry
+
+        backbone, _, view = pretrained(args.init)
+    elif args.init == "imagenet":
+        view = imagenet_view(args.net) or view
+    recipe = replace(recipe, raster=sized(view, args.size) if args.size else view)
     keep_memory()
     run = Run(
         net=args.net,
@@ -161,12 +181,24 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
         device=args.device,
         precision=_precision(args.precision, args.device),
         workers=args.workers,
-        init=_init(args.init, args.net),
+        init=None if backbone else _init(args.init, args.net),
         teachers=tuple(find_checkpoint(teacher) for teacher in args.teachers),
         things=args.things,
+        trained=args.trained,
+        pretrained=args.init if backbone else None,
+        backbone=backbone,
     )
-    config = train(run, selected(args, "train"), args.out)
+    drawings = selected(args, "train", recipe.raster)
+    config = train_last_layer(run, drawings, args.out) if args.trained == "head" else train(run, drawings, args.out)
     return {"checkpoint": str(args.out), **{k: v for k, v in config.training.items() if k not in ("recipe", "history")}}
+
+
+def _recipe_for(net: str, trained: str) -> str:
+    if net == DIGITS:
+        return "signs"
+    if net == TRANSFORMERS and trained != "head":
+        return "transfer"
+    return "best" if net in NETS else "frozen" if trained == "head" else "scratch"
 
 
 def _init(asked: str | None, net: str) -> Path | None:
@@ -187,9 +219,10 @@ def _precision(asked: str, device: str) -> str:
 
 def _evaluate(args: argparse.Namespace) -> dict[str, Any]:
     members = [Encoder(find_checkpoint(name)) for name in args.checkpoint]
-    drawings = {"test": selected(args, "test")}
-    if args.protocol:
-        drawings["train"] = selected(args, "train")
+    view = members[0].config.view
+    drawings = {"test": selected(args, "test", view)}
+    if args.protocol or args.test_share or args.by_person:
+        drawings["train"] = selected(args, "train", view)
     for member in members:
         unknown = sorted(set(drawings["test"].classes) - set(member.config.classes))
         if unknown:
@@ -221,7 +254,7 @@ def _layer(members: list[Encoder], args: argparse.Namespace) -> Layer:
             "a layer is fitted on training drawings that the members held out: name the --protocol they were trained on, and "
             "checkpoints that held some out (validation_per_class of their recipe), or --combine mean"
         )
-    unlearned = split(selected(args, "train"), held_out)[1]
+    unlearned = split(selected(args, "train", members[0].config.view), held_out)[1]
     answers = [member.encode(unlearned, f"fitting, {member.name}")[1] for member in members]
     return fitted_layer(answers, unlearned.class_indices(members[0].config.classes))
 

@@ -14,7 +14,9 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from sketches.errors import DamagedSketch
 from sketches.raster import RasterSpec
+from sketches.view import View, as_record, view_of
 
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 DEFAULT = "efficientnet.qd345"
@@ -34,16 +36,27 @@ class CheckpointConfig:
 
     net       architecture, a name of the registry
     classes   class names, in the order of the logits
-    raster    the only raster this net may be shown
+    view      the only view this net may be shown: of strokes a raster, of a photograph or a scan so many pixels
     training  how it was made: recipe, protocol, seed, data, cost, history (free-form JSON)
     metrics   what was measured when it was made (free-form JSON)
+    backbone  of a net of `transformers`: the configuration it is built from; empty for others
     """
 
     net: str
     classes: tuple[str, ...]
-    raster: RasterSpec
+    view: View
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    backbone: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def raster(self) -> RasterSpec:
+        """How strokes are drawn for it. Raises DamagedSketch for a net that looks at pictures."""
+        if isinstance(self.view, RasterSpec):
+            return self.view
+        raise DamagedSketch(
+            f"the net {self.net} looks at pictures as they are, not at strokes: use a net for drawings", field="checkpoint"
+        )
 
 
 @dataclass(frozen=True)
@@ -65,7 +78,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     }
     if checkpoint.graph is not None:
         stored[GRAPH] = np.frombuffer(checkpoint.graph, np.uint8)
-    header = {"trazo": json.dumps({"format": FORMAT, **asdict(checkpoint.config)})}
+    config = asdict(checkpoint.config)
+    del config["view"]
+    header = {"trazo": json.dumps({"format": FORMAT, **config, **as_record(checkpoint.config.view)})}
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(path.name + ".tmp")
     save_file(stored, unfinished, metadata=header)
@@ -90,9 +105,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         config = CheckpointConfig(
             net=record["net"],
             classes=tuple(record["classes"]),
-            raster=RasterSpec(**record["raster"]),
+            view=view_of(record),
             training=record["training"],
             metrics=record["metrics"],
+            backbone=record.get("backbone", {}),
         )
     except (KeyError, TypeError, ValueError) as error:
         if isinstance(error, CheckpointError):

@@ -24,9 +24,11 @@ from nets.checkpoint import (
 from nets.digest import sha256_of
 from nets.embedding import EMBEDDING_DIM, Embeddings
 from nets.runtime import Exits, Runtime
+from sketches.item import Look
+from sketches.labelled import Labelled
 from sketches.raster import Raster, rasterise
-from sketches.sketch import Stroke, Strokes
-from sketches.sketch_set import SketchSet
+from sketches.sketch import Stroke
+from sketches.view import channels, shown
 
 BATCH = 256  # drawings that `embed_all` answers at a time
 PORTION = 8  # of these that a core embeds at a time: what a net makes of more does not stay in the core's cache
@@ -57,7 +59,7 @@ class Encoder:
             self._runtime = Runtime(checkpoint.graph or self._exported or b"", checkpoint.weights)
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
-        if (self._runtime.size, self._runtime.classes) != (self.config.raster.size, len(self.config.classes)):
+        if (self._runtime.size, self._runtime.classes) != (self.config.view.size, len(self.config.classes)):
             raise CheckpointError(f"{path}: its net takes other rasters or knows other classes than it says; train it again")
         self.dimensions = self._runtime.dimensions
 
@@ -65,21 +67,29 @@ class Encoder:
         """The strokes as this net sees them, (size, size)."""
         return rasterise(strokes, self.config.raster)
 
+    def shown(self, look: Look) -> npt.NDArray[np.uint8]:
+        """Strokes or a picture as this net sees them: (size, size), or (3, size, size) of a photograph.
+
+        Raises DamagedSketch where it looks at the other kind, PictureError for a picture that shows nothing.
+        """
+        return shown(look, self.config.view)
+
     def exits(self, rasters: npt.NDArray[np.uint8], mirrored: bool = True) -> Exits:
-        """Embeddings (N, 1024) and logits (N, classes) of rasters (N, size, size) made by this encoder's spec; many are
-        spread over the cores.
+        """Embeddings (N, 1024) and logits (N, classes) of rasters (N, size, size), or photographs (N, 3, size, size), made
+        by this encoder's view; many are spread over the cores.
 
         Our own nets look at a drawing's mirror image too, unless `mirrored` is False: that takes half the time, and among
         embeddings of both a query needs but one (docs/results.md).
         """
-        size = self.config.raster.size
-        if rasters.dtype != np.uint8 or rasters.shape[1:] != (size, size):
-            raise ValueError(f"rasters are {rasters.dtype} {rasters.shape}; {self.name} takes uint8 (N, {size}, {size})")
+        view = self.config.view
+        shape = (3, view.size, view.size) if channels(view) == 3 else (view.size, view.size)
+        if rasters.dtype != np.uint8 or rasters.shape[1:] != shape:
+            raise ValueError(f"rasters are {rasters.dtype} {rasters.shape}; {self.name} takes uint8 {('N', *shape)}")
 
         both = mirrored and self._runtime.mirrored
 
         def answer(part: npt.NDArray[np.uint8]) -> Exits:
-            return self._runtime.run(np.stack((part, part[:, :, ::-1])) if both else part[None])
+            return self._runtime.run(np.stack((part, part[..., ::-1])) if both else part[None])
 
         return self._over_cores(answer, rasters)
 
@@ -87,17 +97,17 @@ class Encoder:
         """Embeddings (N, 1024) of rasters (N, size, size)."""
         return self.exits(rasters, mirrored)[0]
 
-    def embed_all(self, strokes: Iterable[Strokes], progress: str = "embedding", total: int | None = None) -> Iterator[Exits]:
-        """Embeddings and logits of any number of drawings, 256 at a time and in their order, under a progress bar."""
-        drawings = iter(strokes)
+    def embed_all(self, looks: Iterable[Look], progress: str = "embedding", total: int | None = None) -> Iterator[Exits]:
+        """Embeddings and logits of any number of drawings or pictures, 256 at a time and in order, under a progress bar."""
+        drawings = iter(looks)
         with tqdm(total=total, desc=progress, unit="drawing", disable=None) as bar:
             while batch := list(islice(drawings, BATCH)):
-                yield self._over_cores(self._of_strokes, batch)
+                yield self._over_cores(self._of_looks, batch)
                 bar.update(len(batch))
 
-    def encode(self, sketches: SketchSet, progress: str = "embedding") -> Exits:
+    def encode(self, sketches: Labelled, progress: str = "embedding") -> Exits:
         """Embeddings (N, 1024) and logits (N, classes) of a whole set."""
-        parts = list(self.embed_all((sketches.strokes(row) for row in range(len(sketches))), progress, len(sketches)))
+        parts = list(self.embed_all((sketches.look(row) for row in range(len(sketches))), progress, len(sketches)))
         return self._joined(parts)
 
     def save(self, path: Path) -> None:
@@ -108,8 +118,8 @@ class Encoder:
             checkpoint = load_checkpoint(self.path)
             save_checkpoint(path, Checkpoint(checkpoint.config, checkpoint.weights, self._exported))
 
-    def _of_strokes(self, drawings: Sequence[Strokes]) -> Exits:
-        return self.exits(np.stack([self.raster(strokes) for strokes in drawings]))
+    def _of_looks(self, looks: Sequence[Look]) -> Exits:
+        return self.exits(np.stack([self.shown(look) for look in looks]))
 
     def _over_cores(self, answer: Callable[[Any], Exits], questions: Any) -> Exits:
         """The answers to a sequence or array of questions, in its order; a portion at a time, on all cores."""

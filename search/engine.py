@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +25,12 @@ from indexer.view import View
 from nets.embedding import EMBEDDING_DIM
 from nets.encoder import Encoder
 from search.results import Guess, Hit, Results, SearchError
-from sketches.item import Item
+from sketches.item import Item, Look, Picture
+from sketches.photograph import PhotographSpec, as_photograph
+from sketches.scan import ScanSpec
 from sketches.sketch import Sketch, Strokes, check_strokes
 from sketches.upload import read_upload
+from sketches.view import takes_pictures
 
 MAX_K = 1_000
 MAX_OFFSET = 10_000
@@ -176,9 +179,20 @@ class SearchEngine(ABC):
     def _called(self, question: Question) -> tuple[Hit, ...]:
         """The items that match the question's text. Raises SearchError, DamagedSketch."""
 
+    @property
+    def of_pictures(self) -> bool:
+        """Whether its items are looked at as pictures; else their lines are."""
+        return takes_pictures(self.encoder.config.view)
+
+    @property
+    def looks_at(self) -> Literal["drawings", "photographs", "signs"]:
+        """What its items are."""
+        view = self.encoder.config.view
+        return "photographs" if isinstance(view, PhotographSpec) else "signs" if isinstance(view, ScanSpec) else "drawings"
+
     def similar(
         self,
-        query: Strokes | bytes,
+        query: Look | bytes,
         k: int = 10,
         classes: Sequence[str] | None = None,
         *,
@@ -186,7 +200,7 @@ class SearchEngine(ABC):
         offset: int = 0,
         max_distance: float | None = None,
     ) -> Results:
-        """The k items nearest to a drawing, given as strokes or as the bytes of a picture or SVG file.
+        """The k items nearest to a drawing, given as strokes or as the bytes of a picture or SVG file; or to a picture.
 
         `classes` narrows the gallery to these; `offset` leaves out the nearest ones, to turn the page; nothing is farther than
         `max_distance`. Items whose name, tags or class match a `text` (see `Words`) come before all others.
@@ -195,13 +209,17 @@ class SearchEngine(ABC):
         """
         stages: dict[str, float] = {}
         with timed(stages, "decode"):
-            strokes = read_upload(query) if isinstance(query, bytes) else check_strokes(query)
+            look = self._look(query)
         with timed(stages, "raster"):
-            raster = self.encoder.raster(strokes)
+            raster = self.encoder.shown(look)
         with timed(stages, "embed"):
             embeddings, logits = self.encoder.exits(raster[None], mirrored=False)
         results = self._search(embeddings[0], Question(k, offset, max_distance, classes, text), frozenset(), stages)
-        return replace(results, guesses=self._guesses(logits[0]), seen=strokes if isinstance(query, bytes) else None)
+        return replace(
+            results,
+            guesses=self._guesses(logits[0]),
+            seen=look if isinstance(query, bytes) and not isinstance(look, Picture) else None,
+        )
 
     def similar_to_id(
         self,
@@ -273,9 +291,16 @@ class SearchEngine(ABC):
             hits = self._called(question)
         return Results(self.snapshot.name, hits, stages)
 
-    def embed(self, strokes: Strokes) -> Embedding:
-        """The embedding (1024,) of a drawing. Raises SketchError."""
-        return self.encoder.embed(self.encoder.raster(check_strokes(strokes))[None])[0]
+    def embed(self, look: Look) -> Embedding:
+        """The embedding (1024,) of a drawing or a picture. Raises SketchError."""
+        return self.encoder.embed(self.encoder.shown(self._look(look))[None])[0]
+
+    def _look(self, query: Look | bytes) -> Look:
+        if isinstance(query, Picture):
+            return query
+        if not isinstance(query, bytes):
+            return check_strokes(query)
+        return as_photograph(query) if self.of_pictures else read_upload(query)
 
     def _guesses(self, logits: npt.NDArray[np.float32]) -> tuple[Guess, ...]:
         probabilities = softmax(logits.astype(np.float64))

@@ -57,7 +57,7 @@ def _distances(engine: SearchEngine, drawings: Sequence[Sequence[Stroke]], targe
     """Of each drawing to the target (1024,)."""
     encoder, found = engine.encoder, []
     for start in range(0, len(drawings), BATCH):
-        rasters = np.stack([encoder.raster(tuple(strokes)) for strokes in drawings[start : start + BATCH]])
+        rasters = np.stack([encoder.shown(tuple(strokes)) for strokes in drawings[start : start + BATCH]])
         found += np.linalg.norm(encoder.embed(rasters, mirrored=False) - target, axis=1).tolist()
     return found
 

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from indexer.errors import ChangeRefused, GalleryBusy
 from indexer.milvus.address import Gallery
@@ -22,8 +24,8 @@ from indexer.pointer import current_snapshot
 from indexer.view import View
 from search.engine import Changes, SearchEngine
 from search.results import DuplicateSketch, UnknownSketch
-from sketches.item import Item, Picture
-from sketches.sketch import Strokes, check_strokes
+from sketches.item import Item, Picture, checked
+from sketches.sketch import Strokes
 
 log = logging.getLogger(__name__)
 
@@ -117,13 +119,14 @@ class LiveGallery:
         link: str = "",
         picture: Picture | None = None,
     ) -> Item:
-        """Add a drawing, searchable and on the disk once this returns; under a new id unless one is given.
+        """Add a drawing, or without strokes a picture, searchable and on the disk once this returns; under a new id unless one
+        is given.
 
         Raises DuplicateSketch, DamagedSketch for what an item may not be, GalleryBusy where another process holds the gallery,
         GalleryError, OSError where the disk fails; then nothing has changed.
         """
         chosen = secrets.randbits(63) if key is None else key
-        item = Item(chosen, label, check_strokes(strokes), name, tags, link, picture)
+        item = checked(Item(chosen, label, strokes, name, tags, link, picture))
         engine = self._engine
         added = embed_items([item], engine.encoder)
         try:
@@ -224,13 +227,17 @@ class LiveGallery:
 
     def _watch(self) -> None:
         seen = self._engine
+        dropped: list[weakref.ref[Any]] = []  # engines that were swapped, and their snapshots
         while not self._closed.wait(POLL):
             try:
                 steps = (self._reload_when_due, self._catch_up, self._fold_when_due)
                 found = self._engine.damage  # a large snapshot is checked while it is served
                 self._note([*(self._why_not(step) for step in steps), str(found or "")])
-                if self._engine is not seen:  # swapped since the last look; by now the requests to the old one are answered
+                if self._engine is not seen:
+                    dropped += [weakref.ref(seen), weakref.ref(seen.snapshot)]
                     seen = self._engine
+                if dropped and all(one() is None for one in dropped):  # the last request to them is answered
+                    dropped.clear()
                     _return_memory()
             except Exception:  # even out of memory: the next look may succeed
                 self._why = "the gallery cannot be watched; see the server's log"

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from sketches.binary import read_binary
 from sketches.errors import DamagedSketch, DatasetError, SketchError
 from sketches.item import MAX_NAME, Item, plain_text
 from sketches.ndjson import Damaged, read_ndjson
+from sketches.photograph import as_photograph
+from sketches.picture_set import PictureSet
 from sketches.sketch import Sketch
 from sketches.sketch_set import SketchSet
 from sketches.table import PACKAGE_TABLES, TABLES, Entry, entry_of, read_table
@@ -62,8 +65,11 @@ def read_items(
     per_class: int | None = None,
     damaged: Damaged = "skip",
     verbose: bool = False,
+    traced: bool = True,
 ) -> Iterator[Item]:
     """The items of a folder, one after the other: by class, then by file; the first `per_class` of each class.
+
+    Pictures are traced to strokes, or else stay pictures to look at as they are; then files of strokes are left out.
 
     The class of a picture is the first folder that it is in, and none where it lies loose; its name is that of its file, or
     what a table beside the files says (sketches/table.py); its id is a digest of the file. Of equal files the first is kept.
@@ -71,13 +77,13 @@ def read_items(
     Raises DatasetError where there is nothing to read, or not the `classes` asked for; DamagedSketch with `damaged="refuse"`.
     """
     left_out = LeftOut(verbose)
-    files = _files(folder, left_out)
+    files = _files(folder, left_out, traced)
     if classes is not None:
         missing = [name for name in classes if name not in {file.label for file in files}]
         if missing:
             raise DatasetError(f"{folder} lacks {len(missing)} of {len(classes)} classes: {', '.join(missing[:5])}")
         files = [file for name in classes for file in files if file.label == name]
-    return _read(files, _tables(folder), classes, per_class, damaged, left_out)
+    return _read(files, _tables(folder), classes, per_class, damaged, left_out, traced)
 
 
 def read_folder(
@@ -88,6 +94,48 @@ def read_folder(
     return SketchSet.of(drawings, classes or tuple(sorted({one.label for one in drawings})))
 
 
+def read_pictures(
+    folder: Path, classes: tuple[str, ...] | None = None, per_class: int | None = None, by_person: bool = False
+) -> PictureSet:
+    """The pictures of a folder, in memory, for training and evaluation; `<class>/<file>`, or `<person>/<class>/<file>`.
+
+    One line of log says what was left out. Raises DatasetError where there is nothing to read, or not the classes asked for.
+    """
+    left_out = LeftOut(False)
+    files = _files(folder, left_out, strokes=False)
+    if by_person:
+        files = [replace(file, label=_class_name(file.inside.parts[1])) for file in files if len(file.inside.parts) > 2]
+    wanted = classes or tuple(sorted({file.label for file in files}))
+    missing = sorted(set(wanted) - {file.label for file in files})
+    if missing or not wanted:
+        words = (
+            f"lacks {len(missing)} of {len(wanted)} classes: {', '.join(missing[:5])}"
+            if missing
+            else "has no folders of people"
+        )
+        raise DatasetError(f"{folder} {words}")
+    files = [file for file in files if file.label in set(wanted)]
+    items: dict[int, tuple[Item, _File]] = {}
+    counts: Counter[str] = Counter()
+    for file in tqdm(files, "reading", unit="file", leave=False, disable=None):
+        if per_class is not None and counts[file.label] >= per_class:
+            continue
+        try:
+            item = _picture(file, {}, traced=False)
+        except SketchError as error:
+            left_out.add(f"unreadable: {error}", str(file.inside))
+            continue
+        if item.id in items:
+            left_out.add("copies", f"{file.inside} of {items[item.id][1].inside}")
+            continue
+        items[item.id] = item, file
+        counts[file.label] += 1
+    left_out.tell(len(items))
+    found = PictureSet.of((item for item, _ in items.values()), wanted)
+    people = tuple(file.inside.parts[0] if by_person else "" for _, file in items.values())
+    return replace(found, files=tuple(file.path.name for _, file in items.values()), people=people)
+
+
 def fingerprint(folder: Path) -> str:
     """A digest of the files that would be read, by name, size and time of change. Raises DatasetError."""
     lines = [
@@ -96,8 +144,11 @@ def fingerprint(folder: Path) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _files(folder: Path, left_out: LeftOut) -> list[_File]:
-    """Every file that can be read, sorted by class and name. Raises DatasetError where there is none."""
+def _files(folder: Path, left_out: LeftOut, strokes: bool = True) -> list[_File]:
+    """Every file that can be read, files of strokes where asked for, sorted by class and name.
+
+    Raises DatasetError where there is none.
+    """
     root = next((inner for name in ("simplified", "raw") if (inner := folder / "full" / name).is_dir()), folder)
     if not root.is_dir():
         raise DatasetError(f"{folder} is not a folder; name one with <class>.ndjson files or pictures in it")
@@ -113,17 +164,27 @@ def _files(folder: Path, left_out: LeftOut) -> list[_File]:
             suffix = path.suffix.lower()
             if _hidden(name):
                 left_out.add("hidden files", str(inside))
+            elif suffix in _READERS and not strokes:
+                left_out.add("files of strokes, which a net for pictures does not look at", str(inside))
             elif suffix in _READERS or suffix in SUFFIXES:
                 label = path.stem if suffix in _READERS else inside.parts[0] if len(inside.parts) > 1 else ""
-                found.append(_File(path, unicodedata.normalize("NFC", label), inside))
+                found.append(_File(path, _class_name(label), inside))
             elif name not in TABLES:
                 left_out.add("files of other kinds", str(inside))
+    if not found and not strokes:
+        raise DatasetError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}), and this net looks at nothing else")
     if not found:
         raise DatasetError(
             f"{folder} holds neither <class>.ndjson files nor pictures ({', '.join(SUFFIXES)}); "
             "`python -m sketches fetch` or `doodles` makes such a folder"
         )
     return sorted(found, key=lambda file: (file.label, str(file.inside)))
+
+
+def _class_name(folder: str) -> str:
+    """The class that a folder is called by: without the WordNet number that ImageNet's folders begin with."""
+    plain = re.sub(r"^n\d{8}-(.+)$", lambda found: found[1].replace("_", " "), folder)
+    return unicodedata.normalize("NFC", plain)
 
 
 def _hidden(name: str) -> bool:
@@ -142,6 +203,7 @@ def _read(
     per_class: int | None,
     damaged: Damaged,
     left_out: LeftOut,
+    traced: bool,
 ) -> Iterator[Item]:
     counts: Counter[str] = Counter()
     first: dict[int, str] = {}  # files of pictures by id, to name the copies of one
@@ -156,7 +218,7 @@ def _read(
         if full:
             continue
         try:
-            item = _picture(file, table)
+            item = _picture(file, table, traced)
         except SketchError as error:
             if damaged == "refuse":
                 raise DamagedSketch(f"{file.path}: {error}", field="file") from error
@@ -185,15 +247,15 @@ def _strokes(file: _File, classes: tuple[str, ...] | None, limit: int | None, da
         log.warning("%s holds several words, each of which is a class: %s", file.path, ", ".join(sorted(words)[:5]))
 
 
-def _picture(file: _File, table: dict[str, Entry]) -> Item:
+def _picture(file: _File, table: dict[str, Entry], traced: bool = True) -> Item:
     """The item of a picture's file. Raises SketchError."""
     data = file.path.read_bytes()
-    reading = read_file(data)
+    strokes = read_file(data).strokes if traced else ()
     entry = entry_of(table, file.inside)
     name = entry.name or plain_text(file.path.stem.encode("utf-8", "replace").decode()[:MAX_NAME], "name", MAX_NAME)
     number = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
-    item = Item(number, file.label, reading.strokes, name, entry.tags, entry.link)
-    return replace(item, picture=thumbnail(data))
+    item = Item(number, file.label, strokes, name, entry.tags, entry.link)
+    return replace(item, picture=thumbnail(data) if traced else as_photograph(data))
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:

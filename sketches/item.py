@@ -4,12 +4,12 @@ The rules for ids, labels, names, tags and links are here; every way in (HTTP, c
 """
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from sketches.errors import DamagedSketch
-from sketches.sketch import Sketch
+from sketches.sketch import Sketch, Strokes, check_strokes
 
 MAX_LABEL, MAX_NAME, MAX_TAG, MAX_LINK = 100, 200, 100, 2_000  # characters
 MAX_TAGS = 50
@@ -35,9 +35,12 @@ class Picture:
             raise DamagedSketch(message, field="picture")
 
 
+Look = Strokes | Picture  # what of an item a net looks at
+
+
 @dataclass(frozen=True)
 class Item(Sketch):
-    """One thing of a gallery: `id` and `strokes` of a sketch, and
+    """One thing of a gallery: `id` and `strokes` of a sketch (none: it is a picture, to look at as it is), and
 
     label    its class; empty where it has none
     name     what a person calls it: the name of a file, a title; may be empty
@@ -62,6 +65,19 @@ class Item(Sketch):
         object.__setattr__(self, "tags", tuple(plain_text(tag, "tags", MAX_TAG) for tag in self.tags))
         if self.link and urlsplit(self.link).scheme not in ("http", "https"):
             raise DamagedSketch(f"the link {self.link[:60]!r} does not begin with http:// or https://", field="link")
+
+    @property
+    def look(self) -> Look:
+        """Its strokes; its picture where it has none."""
+        return self.picture if self.picture and not self.strokes else self.strokes
+
+
+def checked(item: Item) -> Item:
+    """The item with the strokes that hold a point; one that is a picture as it is.
+
+    Raises DamagedSketch where its strokes are no drawing (`check_strokes`).
+    """
+    return item if isinstance(item.look, Picture) else replace(item, strokes=check_strokes(item.strokes))
 
 
 def plain_text(text: str, field: str, limit: int) -> str:

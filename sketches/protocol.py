@@ -4,15 +4,19 @@ import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from sketches.errors import DatasetError
 from sketches.folder import read_folder
+from sketches.labelled import Labelled
 from sketches.ndjson import Damaged
 from sketches.sketch_set import SketchSet
 
 TEST_PER_CLASS = 50
+
+AnySet = TypeVar("AnySet", bound=Labelled)
 
 QUICKDRAW_CLASSES: tuple[str, ...] = tuple(files("sketches").joinpath("quickdraw_classes.txt").read_text("utf-8").splitlines())
 
@@ -57,8 +61,8 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
-def split(sketches: SketchSet, test_per_class: int = TEST_PER_CLASS) -> tuple[SketchSet, SketchSet]:
-    """(train, test): within a class, drawings sorted by sha256 of the id; the first `test_per_class` are test.
+def split(sketches: AnySet, test_per_class: int = TEST_PER_CLASS) -> tuple[AnySet, AnySet]:
+    """(train, test): within a class, drawings (or pictures) sorted by sha256 of the id; the first `test_per_class` are test.
 
     The id alone decides, so a drawing keeps its side whatever else the folder holds. Raises DatasetError
     where a class has too few drawings to leave any for training.

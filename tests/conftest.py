@@ -12,6 +12,7 @@ import hypothesis
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from shapes import write_shapes
 
 from indexer.build import build
 from indexer.milvus.address import Gallery
@@ -21,6 +22,7 @@ from search.engine import SearchEngine
 from search.live import LiveGallery
 from server import create_app
 from sketches.doodles import DOODLES, doodle
+from sketches.folder import read_items
 from sketches.sketch_set import SketchSet
 from web.serve import Server, listen, url_of
 from web.settings import Settings
@@ -112,6 +114,32 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
     yield page
     page.close()
     assert [words for words in trouble if "422" not in words] == []
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small pictures, twelve of each of three classes."""
+    return write_shapes(tmp_path_factory.mktemp("shapes") / "data", 12)
+
+
+@pytest.fixture(scope="session")
+def shapes_net(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a small net for photographs: a last layer on the features of a backbone that nobody trained."""
+    from nets.__main__ import main  # it needs torch, which nothing else here does
+
+    folder = tmp_path_factory.mktemp("net")
+    command = ["train", "--net", "mobilenet", "--trained", "head", "--data", str(shapes), "--size", "32"]
+    length = ["--batch-size", "8", "--work", str(folder / "runs"), "--out", str(folder / "mobilenet.shapes.safetensors")]
+    assert main([*command, *length]) == 0
+    return folder / "mobilenet.shapes.safetensors"
+
+
+@pytest.fixture(scope="session")
+def shapes_gallery(shapes: Path, shapes_net: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery of these pictures; tests do not change it."""
+    folder = tmp_path_factory.mktemp("pictures")
+    build(folder, read_items(shapes, traced=False), Encoder(shapes_net), {})
+    return folder
 
 
 @contextmanager

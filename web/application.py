@@ -42,7 +42,7 @@ LANE_OF = {
     "readyz": "watch",
     "metrics": "watch",
 }  # every other endpoint: page
-UPLOADS = {"search", "add"}  # endpoints that take a file
+UPLOADS = {"search", "add", "why"}  # endpoints that take a file
 WITH_PARAMETERS = {"similar"}  # endpoints that take a query string; the page and its files ignore one
 
 STROKES_HINT = "a stroke is [[x, ...], [y, ...]]; strokes as lists of points [[x, y], ...] go into the field `points`"

@@ -5,6 +5,7 @@ import hashlib
 from flask import Response, jsonify, request
 from spectree import Response as Answers
 
+from search.results import UnknownSketch
 from sketches.item import Item
 from sketches.sketch import Sketch, as_drawing
 from sketches.svg import write_svg
@@ -79,6 +80,7 @@ def add_browse_routes(trazo: Application) -> None:
         shown = [engine.sketch(key) for key in overview.examples if key in engine]
         answer = ClassesAnswer(
             snapshot=engine.snapshot.name,
+            looks_at=engine.looks_at,
             doodles=bool(engine.snapshot.manifest.source.get("doodles")),
             views=trazo.settings.views == "everyone",
             far=overview.far,
@@ -89,6 +91,8 @@ def add_browse_routes(trazo: Application) -> None:
 
 
 def _strokes_as_svg(sketch: Sketch) -> Response:
+    if not sketch.strokes:
+        raise UnknownSketch(f"{sketch.id} is a picture without strokes: ask for /api/sketches/{sketch.id}/picture", field="id")
     svg = write_svg(sketch.strokes)
     return _validated(Response(svg, mimetype="image/svg+xml"), hashlib.sha256(svg.encode()).hexdigest()[:24])
 

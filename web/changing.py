@@ -5,6 +5,8 @@ from http import HTTPStatus
 from flask import Response, jsonify
 from spectree import Response as Answers
 
+from sketches.item import Picture
+from sketches.sketch import Strokes
 from web.application import Application, id_of
 from web.browsing import sketch_answer
 from web.schemas import NewStrokes, NewUpload, Problem, ReloadAnswer, SketchAnswer
@@ -19,8 +21,16 @@ def add_change_routes(trazo: Application) -> None:
     def add(json: NewStrokes, form: NewUpload) -> tuple[Response, HTTPStatus]:
         """Add a drawing, sent as JSON, or as a picture or SVG file in multipart form data; it is found from now on."""
         new = json or form
-        strokes = strokes_of(json) if json else reader.read(form.file.read()).strokes
-        return sketch_answer(live.add(new.label, strokes, None if new.id is None else int(new.id))), HTTPStatus.CREATED
+        picture: Picture | None = None
+        strokes: Strokes = ()
+        if json:
+            strokes = strokes_of(json)
+        elif live.engine.of_pictures:
+            picture = reader.look(form.file.read())
+        else:
+            strokes = reader.read(form.file.read()).strokes
+        key = None if new.id is None else int(new.id)
+        return sketch_answer(live.add(new.label, strokes, key, picture=picture)), HTTPStatus.CREATED
 
     @app.delete("/api/sketches/<key>")
     @api.validate(resp=Answers("HTTP_204", HTTP_401=Problem, HTTP_404=Problem))

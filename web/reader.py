@@ -24,11 +24,13 @@ from pathlib import Path
 from typing import Any
 
 from sketches.errors import PictureError, SketchError
+from sketches.item import Picture
 from sketches.reading import Reading
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[1]
+LINES, COLOURS = b"L", b"C"  # what is wanted of a file goes before its bytes
 CRASHED = "the file cannot be read; save it anew, as a plain PNG or SVG"
 
 
@@ -62,11 +64,19 @@ class Reader:
 
         Raises SketchError, as that does, and for a file that takes too long or too much memory; ReadersBusy.
         """
+        reading: Reading = self._read(LINES + data)
+        return reading
+
+    def look(self, data: bytes) -> Picture:
+        """What `sketches.photograph.as_photograph` makes of the bytes. Raises as `read`."""
+        picture: Picture = self._read(COLOURS + data)
+        return picture
+
+    def _read(self, asked: bytes) -> Any:
         with self._borrowed() as process:
-            outcome, result = process.ask(data)
+            outcome, result = process.ask(asked)
         if outcome == "read":
-            reading: Reading = result
-            return reading
+            return result
         if outcome == "refused":
             raise result
         self.killed += outcome == "killed"
@@ -139,7 +149,8 @@ def main() -> None:
     descriptor, seconds, wall_seconds, memory_mb = sys.argv[1:]
     socket = Connection(int(descriptor))
     bounds = Bounds(float(seconds), float(wall_seconds), int(memory_mb))
-    import sketches.upload  # noqa: F401  so that every child has it
+    import sketches.photograph
+    import sketches.upload  # noqa: F401
 
     while True:
         child = os.fork()
@@ -160,6 +171,7 @@ def _why(ended_by: int, bounds: Bounds) -> str:
 
 def _read_files(socket: Connection, bounds: Bounds) -> None:
     """The child."""
+    from sketches.photograph import as_photograph
     from sketches.upload import read_file
 
     memory = _address_space() + (bounds.memory_mb << 20)
@@ -175,7 +187,8 @@ def _read_files(socket: Connection, bounds: Bounds) -> None:
         signal.setitimer(signal.ITIMER_REAL, bounds.wall_seconds)
         answer: tuple[str, Any]
         try:
-            answer = "read", read_file(data)
+            content = data[1:]
+            answer = "read", read_file(content) if data[:1] == LINES else as_photograph(content)
         except (SketchError, MemoryError) as error:
             if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
                 answer = "killed", f"the file takes more than {bounds.memory_mb} MB to read: send a smaller picture"

@@ -3,7 +3,7 @@
 from base64 import b64decode
 from binascii import Error as BadBase64
 from io import BytesIO
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, WithJsonSchema
@@ -134,6 +134,15 @@ class ExplainQuery(_Drawing):
     id: Key
 
 
+class ExplainUpload(_Input):
+    """A picture, in a gallery of pictures, and the one whose nearness to it is to be explained."""
+
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+    file: File
+    id: Key
+
+
 class PlaceQuery(_Drawing):
     """A drawing whose place on the map is asked for."""
 
@@ -227,12 +236,23 @@ class ReadyAnswer(BaseModel):
     since: float | None = None  # seconds since 1970
 
 
+class RegionAnswer(BaseModel):
+    """A rectangle of a picture, in shares of its width and height; `change` is how much farther it is with that covered."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    change: float | None
+
+
 class ExplainAnswer(BaseModel):
-    """The distance of the drawing to the sketch, and what each part of the drawing does to it."""
+    """The distance of the drawing to the sketch, and what each part of the drawing, or region of the picture, does to it."""
 
     snapshot: str
     distance: float
-    parts: list[PartAnswer]
+    parts: list[PartAnswer] = []
+    regions: list[RegionAnswer] = []
 
 
 class LandmarkAnswer(BaseModel):
@@ -313,10 +333,12 @@ class ClassesAnswer(BaseModel):
 
     `far`: hits beyond this distance have little in common with a query; only one pair of sketches in a hundred is nearer.
     `doodles`: the gallery holds only the built-in ones, a demo without real drawings. `views`: everyone may add drawings of
-    its sketches (`POST .../views`).
+    its sketches (`POST .../views`). `looks_at`: what a query is, and what its items are: drawings, photographs, or signs, which
+    may be drawn or photographed.
     """
 
     snapshot: str
+    looks_at: Literal["drawings", "photographs", "signs"] = "drawings"
     doodles: bool = False
     views: bool = False
     far: float | None = None

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import asdict
 from typing import TypedDict
 
 import numpy as np
@@ -10,8 +11,10 @@ from spectree import Response as Answers
 
 from search.engine import SearchEngine
 from search.explain import explain
+from search.regions import explain_regions
 from search.results import Results, SearchError
 from sketches.errors import DamagedSketch
+from sketches.item import Look
 from sketches.reading import Reading
 from sketches.sketch import Strokes, as_drawing, as_strokes
 from web.application import Application, id_of
@@ -20,11 +23,13 @@ from web.schemas import (
     ExamplesQuery,
     ExplainAnswer,
     ExplainQuery,
+    ExplainUpload,
     FieldError,
     GuessAnswer,
     HitAnswer,
     PartAnswer,
     Problem,
+    RegionAnswer,
     SearchAnswer,
     SearchesAnswer,
     SearchesQuery,
@@ -58,14 +63,18 @@ def add_search_routes(trazo: Application) -> None:
                 raise InvalidRequest([FieldError(field="file", message="send a `file`: a picture or an SVG; or a `text`")])
             return _sent(_named(live.engine, form))
         started = time.perf_counter()
-        reading = reader.read(form.file.read())
-        strokes = reading.strokes
-        decode = {"decode": 1000 * (time.perf_counter() - started)}
         engine = live.engine
-        results = engine.similar(strokes, form.k, form.classes, **_asked(form))
+        look: Look
+        if engine.of_pictures:
+            reading, look = None, reader.look(form.file.read())
+        else:
+            reading = reader.read(form.file.read())
+            look = reading.strokes
+        decode = {"decode": 1000 * (time.perf_counter() - started)}
+        results = engine.similar(look, form.k, form.classes, **_asked(form))
         answer = _answer(results, decode, reading)
         if form.return_embedding:
-            answer.embedding = engine.embed(strokes).tolist()
+            answer.embedding = engine.embed(look).tolist()
         return _sent(answer)
 
     @app.post("/api/search/batch")
@@ -97,9 +106,13 @@ def add_search_routes(trazo: Application) -> None:
 
     @app.post("/api/explain")
     @api.validate(resp=Answers(HTTP_200=ExplainAnswer, HTTP_404=Problem, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
-    def why(json: ExplainQuery) -> Response:
-        """Which parts of a drawing its nearness to a sketch rests on."""
+    def why(json: ExplainQuery, form: ExplainUpload) -> Response:
+        """Which parts of a drawing (JSON), or regions of a picture (a file), its nearness to a sketch rests on."""
         engine = live.engine
+        if form:
+            told = explain_regions(engine, reader.look(form.file.read()), id_of(form.id))
+            regions = [RegionAnswer(**asdict(region)) for region in told.regions]
+            return jsonify(ExplainAnswer(snapshot=engine.snapshot.name, distance=told.distance, regions=regions).model_dump())
         found = explain(engine, strokes_of(json), id_of(json.id))
         parts = [PartAnswer(stroke=as_drawing((one.stroke,))[0], change=one.change, group=one.group) for one in found.parts]
         return jsonify(ExplainAnswer(snapshot=engine.snapshot.name, distance=found.distance, parts=parts).model_dump())

@@ -24,16 +24,18 @@ from indexer.errors import GalleryError, NotPublished
 from indexer.milvus.changes import settle
 from indexer.milvus.gallery import CANDIDATE, PUBLISHED, MilvusGallery, MilvusSnapshot, written
 from indexer.milvus.nearest import MilvusIndex, milvus_index_for, recall, sampled
-from indexer.milvus.rows import digest_of, entry_of, name_in, row_of
+from indexer.milvus.rows import digest_of, name_in, row_of, unpacked
 from indexer.milvus.server import WORK
 from indexer.milvus.tables import SNAPSHOT, count, create, drop, pages, rows_with
 from indexer.rebuild import JUDGED, SAME_NET, Gate, Judge
-from indexer.record import decode_item, decode_view
+from indexer.record import look_of
 from indexer.snapshot import Manifest
 from indexer.stored import checksum, signed, unsigned
+from nets.embedding import EMBEDDING_DIM
 from nets.encoder import BATCH, Encoder
 from sketches.errors import DatasetError
-from sketches.sketch import Sketch, Strokes, check_strokes
+from sketches.item import Look
+from sketches.sketch import Sketch
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +186,7 @@ def write_rows(
             vectors = {n: one.embedding for n, one in enumerate(new) if one.embedding is not None}
             bare = [n for n in range(len(new)) if n not in vectors]
             if bare:
-                vectors |= dict(zip(bare, _embedded(encoder, [_strokes(new[n]) for n in bare]), strict=True))
+                vectors |= dict(zip(bare, _embedded(encoder, [look_of(new[n].record) for n in bare]), strict=True))
             embedded += len(bare)
             called = _names(gallery, name, new)
             rows = [row_of(one, called[one.id], vectors[n][: encoder.dimensions], gallery.files) for n, one in enumerate(new)]
@@ -203,8 +205,8 @@ def copy_rows(serving: MilvusSnapshot, name: str, encoder: Encoder, same_net: bo
     with tqdm(desc="embedding", unit="drawing", disable=None) as bar:
         for page in pages(gallery.server, serving.name, fields[1:], size=WRITTEN):
             if not same_net:
-                strokes = [_strokes(entry_of({**row, "embedding": []}, gallery.files)) for row in page]
-                for row, vector in zip(page, _embedded(encoder, strokes), strict=True):
+                looks = [look_of(unpacked(row["record"], gallery.files)) for row in page]
+                for row, vector in zip(page, _embedded(encoder, looks), strict=True):
                     row["embedding"] = vector[: encoder.dimensions]
             gallery.server("upsert", name, [dict(row) for row in page], seconds=60)
             bar.update(len(page))
@@ -302,8 +304,7 @@ def _in_both(serving: MilvusSnapshot, name: str) -> tuple[Any, Any, Any, Any]:
     both = sorted(before.keys() & after.keys())
     labels = {label: number for number, label in enumerate(sorted({before[key][0] for key in both}))}
     return (
-        np.array([before[key][1] for key in both]),
-        np.array([after[key][1] for key in both]),
+        *(np.array([np.pad(one[key][1], (0, EMBEDDING_DIM - len(one[key][1]))) for key in both]) for one in (before, after)),
         np.array([labels[before[key][0]] for key in both], np.int64),
         np.array(both, np.uint64),
     )
@@ -316,10 +317,6 @@ def _exclusive_or(digests: Iterable[int]) -> int:
     return total
 
 
-def _strokes(entry: Entry) -> Strokes:
-    return (decode_item(entry.record, entry.id, entry.label) if entry.own else decode_view(entry.record, entry.id)).strokes
-
-
 def _names(gallery: MilvusGallery, name: str, entries: Sequence[Entry]) -> dict[int, str]:
     """What the items of these views are called."""
     names = {one.id: name_in(one.record) for one in entries if one.own}
@@ -328,7 +325,6 @@ def _names(gallery: MilvusGallery, name: str, entries: Sequence[Entry]) -> dict[
     return {**dict.fromkeys((one.id for one in entries), ""), **{unsigned(row["item"]): row["name"] for row in found}, **names}
 
 
-def _embedded(encoder: Encoder, drawings: Sequence[Strokes]) -> Iterator[npt.NDArray[np.float32]]:
-    for first in range(0, len(drawings), BATCH):
-        part = drawings[first : first + BATCH]
-        yield from encoder.embed(np.stack([encoder.raster(check_strokes(strokes)) for strokes in part]))
+def _embedded(encoder: Encoder, looks: Sequence[Look]) -> Iterator[npt.NDArray[np.float32]]:
+    for first in range(0, len(looks), BATCH):
+        yield from encoder.embed(np.stack([encoder.shown(look) for look in looks[first : first + BATCH]]))

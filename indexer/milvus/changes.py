@@ -4,7 +4,6 @@ What was written and not made, since a server was killed between the two, is mad
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -18,10 +17,10 @@ from indexer.milvus.rows import name_in, packed, row_of, row_of_view, unpacked
 from indexer.milvus.server import NotThere
 from indexer.milvus.tables import AT_ONCE, Row, among, chunks, rows_with
 from indexer.overlay import MAX_BY, Added
-from indexer.record import decode_item, decode_view, encode_item, encode_view
+from indexer.record import encode_item, encode_view, look_of
 from indexer.stored import signed, unsigned
 from indexer.view import View
-from sketches.item import plain_text
+from sketches.item import checked, plain_text
 from sketches.sketch import Strokes, check_strokes
 
 Embedding = npt.NDArray[np.float32]  # (1024,)
@@ -44,7 +43,7 @@ class MilvusChanges:
         """Add embedded items and remove ids, all or none; the change's number. Raises ChangeRefused, DamagedSketch."""
         if not (added or removed):
             raise ChangeRefused("there is no drawing to add and none to remove")
-        items = [replace(one.item, strokes=check_strokes(one.item.strokes)) for one in added]
+        items = [checked(one.item) for one in added]
         keys = [*removed, *(item.id for item in items)]
         labels = self._labels(keys)
         seen: set[int] = set()
@@ -177,10 +176,8 @@ def _rows(snapshot: MilvusSnapshot, lines: Sequence[Line], drawings: dict[str, R
         if line.op == ADD:
             own[line.item]["name"] = name
         if drawing["net"] != net:
-            key = unsigned(line.item)
-            strokes = decode_item(record, key, line.label).strokes if line.op == ADD else decode_view(record, key).strokes
             encoder = snapshot.encoder
-            embedding = encoder.embed(encoder.raster(check_strokes(strokes))[None])[0]
+            embedding = encoder.embed(encoder.shown(look_of(record))[None])[0]
         entry = Entry(unsigned(line.item), line.op == ADD, line.label, record)
         row = row_of(entry, name, embedding[: snapshot.dimensions], files, line.number)
         rows.append({**row, "pk": line.row})

@@ -5,6 +5,7 @@ Training may start from weights that were trained on the photographs of ImageNet
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -31,13 +32,21 @@ DIMENSIONS = 640  # of the embedding: all 1024 gain little and make the checkpoi
 class Block(nn.Module):
     """Inverted residual: 1x1 to more channels, depthwise, 1x1 to fewer; the input is added where the shapes agree."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int,
+        expansion: int,
+        depthwise: type[DepthwiseConv] = DepthwiseConv,
+    ) -> None:
         super().__init__()
         wide = inputs * expansion
         self.convs = nn.Sequential(
-            *(_pointwise(inputs, wide) if expansion > 1 else ()),
-            *(DepthwiseConv(wide, kernel, stride), _norm(wide), nn.ReLU6(inplace=True)),
-            *(nn.Conv2d(wide, outputs, 1, bias=False), _norm(outputs)),
+            *(pointwise(inputs, wide) if expansion > 1 else ()),
+            *(depthwise(wide, kernel, stride), norm(wide), nn.ReLU6(inplace=True)),
+            *(nn.Conv2d(wide, outputs, 1, bias=False), norm(outputs)),
         )
         self.residual = stride == 1 and inputs == outputs
 
@@ -58,17 +67,11 @@ class EfficientNet(PosteriorNet):
     depth = 1.0
 
     def __init__(self, classes: int, size: int = 96) -> None:
-        stages = _grown(self.width, self.depth)
+        stages = grown(self.width, self.depth)
         super().__init__(classes, FEATURES, stages[-2][-1] * GRID**2 + stages[-1][-1], DIMENSIONS)
-        self.stem = nn.Sequential(nn.Conv2d(1, STEM, 3, stride=2, padding=1, bias=False), _norm(STEM), nn.ReLU6(inplace=True))
-        self.stages = nn.ModuleList()
-        inputs = STEM
-        for blocks, kernel, stride, expansion, outputs in stages:
-            first = Block(inputs, outputs, kernel, stride, expansion)
-            rest = (Block(outputs, outputs, kernel, 1, expansion) for _ in range(blocks - 1))
-            self.stages.append(nn.Sequential(first, *rest))
-            inputs = outputs
-        self.head = nn.Sequential(*_pointwise(inputs, HEAD))
+        self.stem = nn.Sequential(nn.Conv2d(1, STEM, 3, stride=2, padding=1, bias=False), norm(STEM), nn.ReLU6(inplace=True))
+        self.stages = built(stages)
+        self.head = nn.Sequential(*pointwise(stages[-1][-1], HEAD))
         self.features = nn.Sequential(nn.Linear(HEAD, FEATURES, bias=False), nn.BatchNorm1d(FEATURES))
 
     def see(self, x: Tensor) -> Seen:
@@ -106,7 +109,18 @@ class EfficientNetLite2(EfficientNet):
     depth = 1.2
 
 
-def _grown(width: float, depth: float) -> list[tuple[int, int, int, int, int]]:
+def built(stages: Sequence[tuple[int, int, int, int, int]], depthwise: type[DepthwiseConv] = DepthwiseConv) -> nn.ModuleList:
+    """The blocks of each stage, one after the other."""
+    found, inputs = nn.ModuleList(), STEM
+    for blocks, kernel, stride, expansion, outputs in stages:
+        first = Block(inputs, outputs, kernel, stride, expansion, depthwise)
+        rest = (Block(outputs, outputs, kernel, 1, expansion, depthwise) for _ in range(blocks - 1))
+        found.append(nn.Sequential(first, *rest))
+        inputs = outputs
+    return found
+
+
+def grown(width: float, depth: float) -> list[tuple[int, int, int, int, int]]:
     """STAGES with more channels, to the nearest multiple of 8, and more blocks, rounded up; the first and the last stage keep
     their blocks, as in Google's Lite models (in other EfficientNets they grow too)."""
     ends = (0, len(STAGES) - 1)
@@ -120,9 +134,9 @@ def _grown(width: float, depth: float) -> list[tuple[int, int, int, int, int]]:
     ]
 
 
-def _pointwise(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    return nn.Conv2d(inputs, outputs, 1, bias=False), _norm(outputs), nn.ReLU6(inplace=True)
+def pointwise(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
+    return nn.Conv2d(inputs, outputs, 1, bias=False), norm(outputs), nn.ReLU6(inplace=True)
 
 
-def _norm(channels: int) -> nn.BatchNorm2d:
+def norm(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3)

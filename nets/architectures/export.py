@@ -20,8 +20,8 @@ from nets.architectures.weights import from_torch
 from nets.checkpoint import Checkpoint, CheckpointConfig, CheckpointError, Weights, load_checkpoint, save_checkpoint
 from nets.runtime import Runtime
 from sketches.doodles import DOODLES, doodle
-from sketches.raster import RasterSpec, rasterise
-from sketches.sketch_set import SketchSet
+from sketches.labelled import Labelled
+from sketches.view import View, channels, shown, takes_strokes
 
 OPSET = 17
 CHECKED = 32  # drawings that torch and the runtime are compared on
@@ -36,26 +36,26 @@ def exported(checkpoint: Checkpoint, rasters: npt.NDArray[np.uint8] | None = Non
     """
     net = trained_net(checkpoint)
     if rasters is None:
-        rasters = _doodles(checkpoint.config.raster)
-    shown = np.stack((rasters, rasters[:, :, ::-1])) if net.mirrored else rasters[None]
-    graph = _graph(net, checkpoint.config.raster.size, checkpoint.weights)
+        rasters = _examples(checkpoint.config.view)
+    sides = np.stack((rasters, rasters[..., ::-1])) if net.mirrored else rasters[None]
+    graph = _graph(net, checkpoint.config.view, checkpoint.weights)
     with torch.inference_mode():
-        expected = _OfRasters(net)(torch.from_numpy(shown))
-    for name, theirs, ours in zip(Exits._fields, expected, Runtime(graph, checkpoint.weights).run(shown), strict=True):
+        expected = _OfRasters(net)(torch.from_numpy(sides))
+    for name, theirs, ours in zip(Exits._fields, expected, Runtime(graph, checkpoint.weights).run(sides), strict=True):
         apart = float(np.abs(ours - theirs.numpy()).max()) / max(1.0, float(theirs.abs().max()))
         if not apart <= TOLERANCE:
             raise CheckpointError(f"ONNX Runtime's {name} is {apart:.1g} away from torch's: this net cannot be exported")
     return graph
 
 
-def write_net(path: Path, config: CheckpointConfig, weights: Mapping[str, Tensor], sketches: SketchSet) -> None:
+def write_net(path: Path, config: CheckpointConfig, weights: Mapping[str, Tensor], sketches: Labelled) -> None:
     """Write the checkpoint of a net that was trained, then put its graph into it, checked on some of these drawings.
 
     Raises CheckpointError as `exported`; the trained weights are written by then.
     """
     save_checkpoint(path, Checkpoint(config, from_torch(weights)))
     rows = np.linspace(0, len(sketches) - 1, CHECKED).astype(int).tolist()
-    add_graph(path, np.stack([rasterise(sketches.strokes(row), config.raster) for row in rows]))
+    add_graph(path, np.stack([shown(sketches.look(row), config.view) for row in rows]))
 
 
 def add_graph(path: Path, rasters: npt.NDArray[np.uint8] | None = None) -> None:
@@ -65,24 +65,24 @@ def add_graph(path: Path, rasters: npt.NDArray[np.uint8] | None = None) -> None:
 
 
 class _OfRasters(nn.Module):
-    """The net as it is asked: rasters (1 or 2, N, size, size) uint8."""
+    """The net as it is asked: rasters (1 or 2, N, size, size) uint8, or photographs (1 or 2, N, 3, size, size)."""
 
     def __init__(self, net: Net) -> None:
         super().__init__()
         self.net = net
 
     def forward(self, rasters: Tensor) -> Exits:
-        return self.net.answer(rasters.unsqueeze(2).float() / 255)
+        return self.net.answer((rasters.unsqueeze(2) if rasters.ndim == 4 else rasters).float() / 255)
 
 
-def _graph(net: Net, size: int, weights: Weights) -> bytes:
+def _graph(net: Net, view: View, weights: Weights) -> bytes:
     """What the weights of an older checkpoint lack keeps its value in the graph."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's age, and of numbers that are the same for every raster
         torch.onnx.export(
             _OfRasters(net),
-            (torch.zeros(1 + net.mirrored, 3, size, size, dtype=torch.uint8),),
+            (torch.zeros(1 + net.mirrored, 3, *_shape(view), dtype=torch.uint8),),
             file,  # type: ignore[arg-type]
             dynamo=False,
             opset_version=OPSET,
@@ -108,5 +108,12 @@ def _graph(net: Net, size: int, weights: Weights) -> bytes:
     return model.SerializeToString()
 
 
-def _doodles(spec: RasterSpec) -> npt.NDArray[np.uint8]:
-    return np.stack([rasterise(doodle(name, 0).strokes, spec) for name in sorted(DOODLES)[:16]])
+def _shape(view: View) -> tuple[int, ...]:
+    return (3, view.size, view.size) if channels(view) == 3 else (view.size, view.size)
+
+
+def _examples(view: View) -> npt.NDArray[np.uint8]:
+    """Doodles, or where the net looks at photographs, coloured noise."""
+    if takes_strokes(view):
+        return np.stack([shown(doodle(name, 0).strokes, view) for name in sorted(DOODLES)[:16]])
+    return np.random.default_rng(0).integers(0, 256, (16, *_shape(view)), np.uint8)

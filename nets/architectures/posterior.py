@@ -75,8 +75,8 @@ class PosteriorNet(Net):
     def describe(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Descriptions (N, classes + L) and cosines with the prototypes (N, classes) of x (N, 1, size, size), 0..1."""
         if self.training:
-            return self._compare(*self.see(x))
-        return self._described(torch.stack((x, x.flip(3))))
+            return self.compare(*self.see(x))
+        return self._described(torch.stack((x, x.flip(3))) if self.mirrored else x[None])
 
     def answer(self, shown: Tensor) -> Exits:
         return self._exits(*self._described(shown))
@@ -89,9 +89,10 @@ class PosteriorNet(Net):
         """Of what is seen in each drawing and, where it is shown too, its mirror image: shown (S, N, 1, size, size)."""
         sides, drawings = shown.shape[:2]
         features, looks = (part.reshape(sides, drawings, -1) for part in self.see(shown.flatten(0, 1)))
-        return self._compare(F.normalize(features.mean(0)), torch.lerp(looks.mean(0), looks[0], self.handedness))
+        return self.compare(F.normalize(features.mean(0)), torch.lerp(looks.mean(0), looks[0], self.handedness))
 
-    def _compare(self, features: Tensor, looks: Tensor) -> tuple[Tensor, Tensor]:
+    def compare(self, features: Tensor, looks: Tensor) -> tuple[Tensor, Tensor]:
+        """Descriptions and cosines, as `describe`, of what was seen."""
         cosines = self._cosines(features)
         posterior = torch.softmax(self.posterior_scale * cosines, dim=1)
         share = self.posterior_share

@@ -15,11 +15,12 @@ from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name
 from nets.digest import sha256_of
 from nets.training.average import mean_weights
 from nets.training.recipe import Balance
-from nets.training.rows import batches
+from nets.training.rows import as_pixels, batches
 from nets.training.within_class import fit_within_class
+from sketches.labelled import Labelled
 from sketches.protocol import split
-from sketches.raster import RasterSpec, rasterise
 from sketches.sketch_set import SketchSet
+from sketches.view import View, shown
 
 PER_THING = 4  # drawings of each thing without a class, and as many things as give no more drawings than the classes
 PER_CLASS = 10  # drawings to fit on; with 5, mAP was up to 0.003 less (nets/LOG.md)
@@ -28,8 +29,8 @@ PER_CLASS = 10  # drawings to fit on; with 5, mAP was up to 0.003 less (nets/LOG
 def fit(
     net: PosteriorNet,
     balance: Balance,
-    training: SketchSet,
-    spec: RasterSpec,
+    training: Labelled,
+    view: View,
     device: str,
     things: SketchSet | None = None,
 ) -> None:
@@ -39,31 +40,48 @@ def fit(
     without a class (nets/training/things.py) the map learns from these, too, how drawings of one thing differ: things that
     are no class are found better, and drawings of classes a little worse.
     """
-    net.eval().to(device)
-    net.posterior_share.fill_(balance.share)
-    net.posterior_scale.fill_(balance.scale)
-    net.handedness.fill_(balance.handedness)
+    give_balance(net.eval().to(device), balance)
     rows = np.concatenate([np.flatnonzero(training.labels == n)[:PER_CLASS] for n in range(len(training.classes))])
-    described, labels = _described(net, training, rows, spec, device), training.labels[rows]
+    described, labels = _described(net, training, rows, view, device), training.labels[rows]
     origin = described.mean(axis=0)
     if things is not None:
         others = _some(things, len(rows))
-        described = np.concatenate((described, _described(net, things, others, spec, device)))
+        described = np.concatenate((described, _described(net, things, others, view, device)))
         labels = np.concatenate((labels, len(training.classes) + things.labels[others]))
+    fit_mix(net, described, labels, origin)
+
+
+def give_balance(net: PosteriorNet, balance: Balance) -> None:
+    net.posterior_share.fill_(balance.share)
+    net.posterior_scale.fill_(balance.scale)
+    net.handedness.fill_(balance.handedness)
+
+
+def fit_mix(
+    net: PosteriorNet, described: npt.NDArray[np.float32], labels: npt.NDArray[np.int64], origin: npt.NDArray[np.float32]
+) -> None:
+    """Fit the `mix` on descriptions (N, D) of N drawings with these labels; `origin` (D,) becomes the origin.
+
+    Raises CheckpointError where a net describes all of them alike.
+    """
     weight, _ = fit_within_class(described, labels, net.mix.out_features)
+    if not np.abs(weight).max() < np.finfo(np.float16).max:  # as it is stored
+        raise CheckpointError(
+            "the net sees no difference between what it is shown: train it longer, or at another learning rate"
+        )
     with torch.inference_mode():
         net.mix.weight.copy_(torch.from_numpy(weight))
         net.mix.bias.copy_(torch.from_numpy(-weight @ origin))
 
 
 def _described(
-    net: PosteriorNet, sketches: SketchSet, rows: npt.NDArray[np.int64], spec: RasterSpec, device: str
+    net: PosteriorNet, sketches: Labelled, rows: npt.NDArray[np.int64], view: View, device: str
 ) -> npt.NDArray[np.float32]:
     parts = []
     with torch.inference_mode():
         for places in batches(len(rows), "fitting"):
-            rasters = np.stack([rasterise(sketches.strokes(row), spec) for row in rows[places].tolist()])
-            parts.append(net.describe(torch.from_numpy(rasters).to(device).unsqueeze(1).float() / 255)[0].cpu().numpy())
+            seen = np.stack([shown(sketches.look(row), view) for row in rows[places].tolist()])
+            parts.append(net.describe(as_pixels(seen).to(device).float() / 255)[0].cpu().numpy())
     return np.concatenate(parts)
 
 
@@ -88,7 +106,7 @@ def fit_checkpoints(
     No other weight changes. Raises CheckpointError for a net that has nothing to fit and for drawings of other classes.
     """
     config, weights = mean_weights(paths)
-    net = build_net(config.net, len(config.classes), config.raster.size)
+    net = build_net(config.net, len(config.classes), config.view, config.backbone)
     if not isinstance(net, PosteriorNet):
         raise CheckpointError(f"{paths[-1]}: nothing of a {config.net} is fitted after training")
     if sketches.classes != config.classes:
@@ -99,7 +117,7 @@ def fit_checkpoints(
     if set(missing) != {"mix.weight", "mix.bias"} or unexpected:
         raise CheckpointError(f"{paths[-1]}: the weights are not those of a {config.net} ({[*missing, *unexpected]})")
     held_out = config.training.get("recipe", {}).get("validation_per_class", 0)
-    fit(net, balance, split(sketches, held_out)[0] if held_out else sketches, config.raster, device, things)
+    fit(net, balance, split(sketches, held_out)[0] if held_out else sketches, config.view, device, things)
     made_of = [{"checkpoint": checkpoint_name(path), "sha256": sha256_of(path)} for path in paths]
     fitted = {**asdict(balance), "things": len(things.classes) if things else 0, "from": made_of}
     config = replace(config, training={**config.training, "fitted": fitted})

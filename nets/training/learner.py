@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 from nets.architectures.posterior import TRAINING_SCALE, PosteriorNet
 from nets.training.batches import Batch
 from nets.training.recipe import Recipe
+from nets.training.rows import as_pixels
 
 
 class Learner:
@@ -28,7 +29,7 @@ class Learner:
         # One prototype of each thing: they serve training alone, and no checkpoint holds them.
         self._things = nn.Linear(_looks(net), things, bias=False).to(self._device) if things else None
         parameters = [*net.parameters(), *(self._things.parameters() if self._things else ())]
-        self._optimizer, self._schedule = _optimizer(parameters, recipe, steps)
+        self._optimizer, self._schedule = optimizer(parameters, recipe, steps)
         self._forget()
 
     @property
@@ -79,14 +80,14 @@ class Learner:
         return answer
 
     def answers(self, rasters: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-        """The classes (N,) that the net to keep sees in rasters (N, size, size), in float32."""
+        """The classes (N,) that the net to keep sees in rasters (N, size, size) or photographs, in float32."""
         net = self.kept
         training = net.training
         net.eval()
         found = []
         with torch.inference_mode():
             for start in range(0, len(rasters), 512):
-                pixels = torch.from_numpy(np.array(rasters[start : start + 512])).to(self._device).unsqueeze(1)
+                pixels = as_pixels(np.array(rasters[start : start + 512])).to(self._device)
                 found.append(net(pixels.float() / 255).logits.argmax(1).cpu().numpy())
         net.train(training)
         return np.concatenate(found)
@@ -123,7 +124,8 @@ def _looks(net: nn.Module) -> int:
     raise ValueError("things without a class are told apart by their looks, which only our own nets have")
 
 
-def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
+def optimizer(parameters: list[nn.Parameter], recipe: Recipe, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
+    """The recipe's, for so many steps."""
     if recipe.optimizer == "adam":
         adam = torch.optim.Adam(parameters, recipe.learning_rate)
         return adam, ConstantLR(adam, factor=1.0)

@@ -7,14 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from nets.training.row_cache import cached_rows
-from sketches.raster import RasterSpec, rasterise
-from sketches.sketch_set import SketchSet
+from sketches.labelled import Labelled
+from sketches.view import View, channels, shown
 
 
-def cached_rasters(sketches: SketchSet, spec: RasterSpec, folder: Path) -> npt.NDArray[np.uint8]:
-    """All rasters (N, size, size), read-only and mapped from a cache file in the folder."""
+def cached_rasters(sketches: Labelled, view: View, folder: Path) -> npt.NDArray[np.uint8]:
+    """All rasters (N, size, size), or photographs (N, 3, size, size), read-only and mapped from a cache file in the folder."""
 
     def draw(rows: range) -> npt.NDArray[np.uint8]:
-        return np.stack([rasterise(sketches.strokes(row), spec) for row in rows])
+        return np.stack([shown(sketches.look(row), view) for row in rows])
 
-    return cached_rows(sketches, asdict(spec), draw, ((spec.size, spec.size), np.uint8), folder, "rasters")
+    shape = (3, view.size, view.size) if channels(view) == 3 else (view.size, view.size)
+    return cached_rows(sketches, asdict(view), draw, (shape, np.uint8), folder, "rasters")

@@ -5,7 +5,10 @@ from typing import Literal
 
 from torch import nn
 
+from sketches.photograph import PhotographSpec
 from sketches.raster import REPORT_RASTER, RasterSpec
+from sketches.scan import ScanSpec
+from sketches.view import View
 
 FIRST_UNFINISHED = 0.1
 
@@ -35,6 +38,7 @@ class Balance:
 class Recipe:
     """How to train.
 
+    raster                what the net is shown: its view (sketches/view.py)
     epochs, iterations    length; iterations win where both are given
     per_class             an epoch is this many drawings of each class; None: every drawing once
     penalised             with per_class: fewer drawings of the classes that are answered well (nets/training/epoch.py); the run
@@ -55,7 +59,7 @@ class Recipe:
     """
 
     name: str
-    raster: RasterSpec = field(default_factory=RasterSpec)
+    raster: View = field(default_factory=RasterSpec)
     epochs: int = 16
     iterations: int | None = None
     per_class: int | None = None
@@ -120,7 +124,48 @@ REPORT = Recipe(
     subtract_mean=True,
 )
 
-RECIPES = {recipe.name: recipe for recipe in (BEST, TUNE, REPORT)}
+# For photographs (docs/pictures.md). From nothing: many epochs of small pictures.
+SCRATCH = Recipe(
+    "scratch",
+    raster=PhotographSpec(size=96, resize=96),
+    epochs=60,
+    batch_size=64,
+    label_smoothing=0.1,
+    validation_per_class=4,
+    patience=12,
+    share=0.5,
+)
+# The last layer alone, on the features of a net that knows photographs already.
+FROZEN = Recipe(
+    "frozen",
+    raster=PhotographSpec(),
+    epochs=60,
+    batch_size=64,
+    learning_rate=1e-2,
+    weight_decay=0.0,
+    ema=0.0,
+    validation_per_class=4,
+    patience=12,
+    share=0.5,
+)
+# One of the source reports: 5 epochs at 224x224, batches of 32, weight decay; a ViT whole, or a frozen MobileNetV2.
+TRANSFER = Recipe(
+    "transfer",
+    raster=PhotographSpec(zoom=1.0),
+    epochs=5,
+    batch_size=32,
+    learning_rate=5e-5,
+    weight_decay=0.01,
+    ema=0.0,
+    validation_per_class=0,
+    share=0.5,
+)
+# Single signs, such as digits.
+SIGNS = Recipe(
+    "signs", raster=ScanSpec(), epochs=60, batch_size=64, weight_decay=1e-3, ema=0.99, validation_per_class=60, patience=15
+)
+
+RECIPES = {recipe.name: recipe for recipe in (BEST, TUNE, REPORT, SCRATCH, FROZEN, TRANSFER, SIGNS)}
 
 
 def initialise_as_report(net: nn.Module) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nets.training.rows import batches
-from sketches.sketch_set import SketchSet
+from sketches.labelled import Labelled
 
 
 def cached_rows(
-    sketches: SketchSet,
+    sketches: Labelled,
     made_with: Mapping[str, Any],
     make: Callable[[range], npt.NDArray[Any]],
     row: tuple[tuple[int, ...], npt.DTypeLike],
@@ -44,8 +44,8 @@ def cached_rows(
         return np.memmap(path, dataset.dtype, "r", dataset.id.get_offset(), dataset.shape)
 
 
-def _digest(sketches: SketchSet, made_with: Mapping[str, Any]) -> str:
+def _digest(sketches: Labelled, made_with: Mapping[str, Any]) -> str:
     digest = hashlib.sha256(json.dumps(made_with, sort_keys=True).encode())
-    for array in (sketches.ids, sketches.points, sketches.stroke_starts, sketches.sketch_starts):
-        digest.update(np.ascontiguousarray(array).data)
+    for content in sketches.contents:
+        digest.update(content)
     return digest.hexdigest()[:16]

@@ -4,11 +4,12 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nets.architectures.export import write_net
+from nets.architectures.photograph import PhotographNet
 from nets.architectures.posterior import PosteriorNet
 from nets.architectures.registry import build_net
 from nets.checkpoint import CheckpointConfig, checkpoint_name
@@ -33,11 +35,13 @@ from nets.training.teachers import SoftLabels, soft_labels
 from nets.training.transfer import start_from
 from sketches.errors import DatasetError
 from sketches.folder import read_folder
+from sketches.labelled import Labelled
 from sketches.protocol import split
 from sketches.sketch_set import SketchSet
 
 log = logging.getLogger(__name__)
 
+LAST = 3  # layers of a backbone that are trained where only the last are
 SAVE_EVERY = 120.0  # seconds of work that a kill may cost
 
 
@@ -60,6 +64,9 @@ class Run:
     init: Path | None = None  # checkpoint to start from; random weights without one
     teachers: tuple[Path, ...] = ()  # checkpoints whose answers are learned beside the labels
     things: Path | None = None  # folder of drawings of things without a class (nets/training/things.py)
+    trained: Literal["whole", "last", "head"] = "whole"  # of a net of photographs: the backbone too, its last layers, or not
+    pretrained: str | None = None  # of a net of transformers: the folder of a model, or its name on the hub
+    backbone: Mapping[str, Any] = field(default_factory=dict)  # and its configuration
 
 
 @dataclass
@@ -77,7 +84,7 @@ class Progress:
     best_weights: dict[str, Tensor] = field(default_factory=dict)
 
 
-def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
+def train(run: Run, sketches: Labelled, out: Path) -> CheckpointConfig:
     """Train on the sketches and write the checkpoint `out`.
 
     The state is saved every two minutes and after every epoch in `run.work`; called again with the same run it goes on
@@ -94,7 +101,7 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
         raise DatasetError(f"{drawings_per_epoch} training drawings do not fill one batch of {recipe.batch_size}")
 
     torch.manual_seed(run.seed)
-    net = _fresh_net(run, training)
+    net = fresh_net(run, training)
     learner = Learner(net, recipe, steps, run.device, run.precision, len(things.classes) if things else 0)
     state = _State(run.work / f"{out.name}.state", _signature(run, sketches, things))
     progress = state.resume(learner)
@@ -119,16 +126,19 @@ def train(run: Run, sketches: SketchSet, out: Path) -> CheckpointConfig:
             state.save(learner, progress)
 
     metrics = {"validation_accuracy": progress.best_accuracy} if validation else {}
-    config = CheckpointConfig(run.net, sketches.classes, recipe.raster, _record(run, training, things, progress), metrics)
+    record = recorded(run, training, things, progress)
+    config = CheckpointConfig(run.net, sketches.classes, recipe.raster, record, metrics, run.backbone)
     write_net(out, config, _finished(run, training, things, progress.best_weights), training)
     draw_curves(progress.history, run.work / f"{out.stem}.curves.png")
     state.path.unlink(missing_ok=True)
     return config
 
 
-def _with_things(run: Run, training: SketchSet) -> tuple[SketchSet, SketchSet]:
+def _with_things(run: Run, training: Labelled) -> tuple[SketchSet, SketchSet]:
     """The training drawings and those of `run.things` that are called as a class; and the drawings of the other things."""
     assert run.things
+    if not isinstance(training, SketchSet):
+        raise TrainingError("things without a class are drawings: leave out --things where pictures are learned")
     if not run.recipe.augment:
         raise TrainingError("things without a class are drawn anew each time: leave out --things or --no-augment")
     things = read_folder(run.things)
@@ -138,8 +148,10 @@ def _with_things(run: Run, training: SketchSet) -> tuple[SketchSet, SketchSet]:
     return drawings, SketchSet.of(others)
 
 
-def _soft_labels(run: Run, training: SketchSet, drawings: SketchSet) -> SoftLabels:
+def _soft_labels(run: Run, training: Labelled, drawings: Labelled) -> SoftLabels:
     """The teachers' answers to the training drawings; the drawings of things that follow are what they are called."""
+    if not isinstance(training, SketchSet):
+        raise TrainingError("teachers answer to drawings: leave out --teachers where pictures are learned")
     called = np.eye(len(training.classes), dtype=np.float16)[drawings.labels[len(training) :]]
     return np.concatenate((soft_labels(run.teachers, training, run.work, run.device), called))
 
@@ -148,7 +160,7 @@ def _end_epoch(
     learner: Learner,
     progress: Progress,
     recipe: Recipe,
-    validation: SketchSet | None,
+    validation: Labelled | None,
     judged: npt.NDArray[np.uint8] | None,
 ) -> None:
     """Validate, keep the weights if they are the best so far, and note the epoch in the history."""
@@ -166,10 +178,11 @@ def _end_epoch(
     log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in progress.history[-1].items() if value is not None))
 
 
-def _fresh_net(run: Run, training: SketchSet) -> nn.Module:
-    """A net with its initial weights and, where the recipe wants it, the mean training raster to subtract."""
+def fresh_net(run: Run, training: Labelled) -> nn.Module:
+    """A net with its initial weights, and where the recipe wants it the mean training raster to subtract; what is not to be
+    trained is frozen."""
     recipe = run.recipe
-    net = build_net(run.net, len(training.classes), recipe.raster.size)
+    net = build_net(run.net, len(training.classes), recipe.raster, run.backbone)
     if recipe.report_init:
         initialise_as_report(net)
     if recipe.subtract_mean:
@@ -182,12 +195,18 @@ def _fresh_net(run: Run, training: SketchSet) -> nn.Module:
         start_from_imagenet(net, run.init)
     elif run.init:
         start_from(net, training.classes, run.init)
+    if isinstance(net, PhotographNet):
+        if run.pretrained:
+            from nets.architectures.transformer import pretrained  # here, as in the registry
+
+            net.backbone.load_state_dict(pretrained(run.pretrained)[1])
+        net.freeze({"whole": len(net.backbone.last()), "last": LAST, "head": 0}[run.trained])
     return net
 
 
-def _finished(run: Run, training: SketchSet, things: SketchSet | None, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _finished(run: Run, training: Labelled, things: SketchSet | None, weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The trained weights, with what our own nets fit on plain drawings when training is over."""
-    net = build_net(run.net, len(training.classes), run.recipe.raster.size)
+    net = build_net(run.net, len(training.classes), run.recipe.raster, run.backbone)
     net.load_state_dict(weights)
     if not isinstance(net, PosteriorNet):
         return weights
@@ -226,7 +245,7 @@ class _State:
             self.save(learner, progress)
 
 
-def _signature(run: Run, sketches: SketchSet, things: SketchSet | None) -> str:
+def _signature(run: Run, sketches: Labelled, things: SketchSet | None) -> str:
     """All that decides the result, as one line of JSON: a state with another one is another run's."""
     return json.dumps(
         {
@@ -240,11 +259,13 @@ def _signature(run: Run, sketches: SketchSet, things: SketchSet | None) -> str:
             "classes": sketches.classes,
             "ids": _ids_sha256(sketches),
             "things": _ids_sha256(things) if things else None,
+            **({"trained": run.trained, "pretrained": run.pretrained} if run.backbone or run.trained != "whole" else {}),
         }
     )
 
 
-def _record(run: Run, training: SketchSet, things: SketchSet | None, progress: Progress) -> dict[str, Any]:
+def recorded(run: Run, training: Labelled, things: SketchSet | None, progress: Progress) -> dict[str, Any]:
+    """What a checkpoint says of the run that made it."""
     return {
         "recipe": asdict(run.recipe),
         "protocol": run.protocol,
@@ -255,6 +276,8 @@ def _record(run: Run, training: SketchSet, things: SketchSet | None, progress: P
         "init": _named(run.init) if run.init else None,
         "teachers": [_named(teacher) for teacher in run.teachers],
         "things": {"things": len(things.classes), "drawings": len(things)} if things else None,
+        "trained": run.trained,
+        "pretrained": run.pretrained,
         "device": run.device,
         "torch": torch.__version__,
         "steps": progress.step,
@@ -269,5 +292,5 @@ def _named(checkpoint: Path) -> dict[str, str]:
     return {"checkpoint": checkpoint_name(checkpoint), "sha256": sha256_of(checkpoint)}
 
 
-def _ids_sha256(sketches: SketchSet) -> str:
+def _ids_sha256(sketches: Labelled) -> str:
     return hashlib.sha256(np.sort(sketches.ids).tobytes()).hexdigest()

@@ -40,6 +40,12 @@ export function curl(query, k, narrowed) {
 }
 
 export const explain = (strokes, id) => ask("api/explain", json({ strokes, id }));
+export function explainPicture(file, id) {
+  const body = new FormData();
+  body.append("file", file, "picture");
+  body.append("id", id);
+  return ask("api/explain", { method: "POST", body });
+}
 export const addView = (id, strokes) => ask(`api/sketches/${id}/views`, json({ strokes }));
 export const getMap = () => ask("api/map");
 export const placeOnMap = (strokes) => ask("api/map/place", json({ strokes }));

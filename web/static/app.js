@@ -2,9 +2,10 @@
 
 import { MAX_K, addView, curl, explain, getClasses, getMap, getSketch, placeOnMap, search } from "./api.js";
 import { Canvas } from "./canvas.js";
-import { card, start } from "./card.js";
+import { calledSo, card, start } from "./card.js";
 import { fromFragment, toFragment } from "./link.js";
 import { GalleryMap } from "./map.js";
+import { become, explainRegions, hideRegions, looksAt, showItem } from "./pictured.js";
 
 // A cat in a hurry, to start from.
 const EXAMPLE = [
@@ -45,12 +46,14 @@ const isText = (asked) => Boolean(asked) && !Object.keys(asked).length;
 function ask(next, { leave = false } = {}) {
   query = next ?? (narrowed().text ? {} : null);
   count = PAGE;
-  if (!query?.file && picture.src) {
+  const pictured = Boolean(query?.file || (looksAt() && query?.id));
+  hideRegions();
+  if (!pictured && picture.src) {
     URL.revokeObjectURL(picture.src);
     picture.removeAttribute("src");
   }
   if (!query?.like) examples.clear();
-  picture.hidden = !query?.file;
+  picture.hidden = !pictured;
   legend.hidden = true;
   hint.hidden = Boolean(query && !isText(query)) || canvas.strokes.length > 0;
   $("welcome").hidden = Boolean(query) || !gallery;
@@ -102,7 +105,7 @@ function summary(hits) {
   if (!hits.length) return "Nothing found.";
   const far = hits.filter(isFar).length;
   if (far === hits.length) return `Nothing in the gallery is near; the ${far} least far are shown.`;
-  return `Nearest: ${hits[0].name || hits[0].label}. ${hits.length} sketches${far ? `, ${far} of them hardly alike` : ""};`;
+  return `Nearest: ${calledSo(hits[0])}. ${hits.length} ${looksAt() ? "pictures" : "sketches"}${far ? `, ${far} of them hardly alike` : ""};`;
 }
 
 function show(found) {
@@ -184,6 +187,21 @@ const act = {
     }
   },
   async why({ id, label }) {
+    if (looksAt() && !picture.hidden) {
+      try {
+        const distance = await explainRegions(id, query.file, heat);
+        if (distance === null) return;
+        tell(`The match with this ${label} (${distance.toFixed(3)}) rests on what is red; without what is blue it would be closer.`);
+        paper.scrollIntoView({ block: "nearest" });
+      } catch (error) {
+        say(error.message, true);
+      }
+      return;
+    }
+    if (looksAt() === "photographs") {
+      say("Drop a picture first, or click one: then it can be told what a match rests on.", true);
+      return;
+    }
     if (!canvas.strokes.length) {
       say("Draw something first: then it can be told what a match rests on.", true);
       return;
@@ -242,6 +260,12 @@ function pick(hit, side) {
 }
 
 async function searchFrom(id, options) {
+  if (looksAt()) {
+    if (canvas.strokes.length) canvas.show([]);
+    showItem(id);
+    ask({ id }, options);
+    return;
+  }
   const [drawn, asked] = [canvas.strokes, query];
   try {
     const { strokes } = await getSketch(id);
@@ -374,13 +398,17 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
 getClasses()
   .then((told) => {
     gallery = told;
+    if (gallery.looks_at !== "drawings") become(gallery.looks_at);
     if (gallery.views) act.one = thatIsTheOne;
     $("demo").hidden = !gallery.doodles;
     $("starts").append(...gallery.examples.map((one) => start(one, act.from)));
     $("welcome").hidden = Boolean(query);
     const total = gallery.classes.reduce((sum, { sketches }) => sum + sketches, 0);
     const number = new Intl.NumberFormat("en");
-    $("about").textContent = `Draw something, or type. The nearest of ${number.format(total)} sketches appear as you go.`;
+    $("about").textContent =
+      looksAt() === "photographs"
+        ? `Drop a photograph, or type. The nearest of ${number.format(total)} are shown.`
+        : `Draw something, or type. The nearest of ${number.format(total)} ${looksAt() ?? "sketches"} appear as you go.`;
     classes.append(...gallery.classes.map(({ label, sketches }) => new Option(`${label} (${sketches})`, label)));
     if (location.hash) restore();
   })

@@ -6,6 +6,9 @@ const SVG = "http://www.w3.org/2000/svg";
 const DRAWN_IN = 900; // milliseconds
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
+/** What people call a sketch: its name; a picture, which is named as its file is, its class. */
+export const calledSo = ({ name, label }) => (document.body.dataset.looksAt ? label || name : name || label) || "without a name";
+
 /** `act` has what its buttons do: from(hit), like(hit), unlike(hit), copy(hit), why(hit), and where it is allowed one(hit, button); `kinds` may name "like" or "unlike" where it is an example, and "far". */
 export function card(hit, act, kinds) {
   const item = element("li", { className: kinds.filter(Boolean).join(" ") });
@@ -14,7 +17,7 @@ export function card(hit, act, kinds) {
   const open = element("button", { type: "button", className: "open", title: "Search from this sketch" });
   const image = element("img", { src: thumbnail(hit.id), alt: "", loading: "lazy" });
   const line = element("span");
-  const called = hit.name || hit.label || "without a name";
+  const called = calledSo(hit);
   const far = hit.distance?.toFixed(3) ?? "";
   line.append(element("b", { textContent: called, title: called }), element("i", { textContent: far }));
   open.setAttribute("aria-label", `${called}${far && `, distance ${far}`}. Search from this sketch`);
@@ -68,6 +71,7 @@ async function draw(id, image) {
   image.dataset.drawing = "yes";
   try {
     const { strokes } = await getSketch(id);
+    if (!strokes.length) return; // a picture
     const svg = picture(strokes);
     image.replaceWith(svg);
     const lengths = [...svg.children].map((path) => path.getTotalLength());
