@@ -166,11 +166,13 @@ def _build_on_milvus(
 ) -> dict[str, Any]:
     chosen = parse_milvus_index(args.index) if args.index else None
     if args.part:
-        return on_milvus.embed_part(gallery, selected_items(args), encoder, source, *args.part)
+        return on_milvus.embed_part(gallery, selected_items(args, encoder.config.view), encoder, source, *args.part)
     if args.publish:
         changes = args.discard_changes
         return _shown(on_milvus.publish(gallery, encoder, source, args.publish, discard_changes=changes, index=chosen))
-    return _shown(on_milvus.build(gallery, selected_items(args), encoder, source, args.discard_changes, chosen))
+    return _shown(
+        on_milvus.build(gallery, selected_items(args, encoder.config.view), encoder, source, args.discard_changes, chosen)
+    )
 
 
 def _first(args: argparse.Namespace) -> dict[str, Any]:
@@ -247,7 +249,9 @@ def _gc(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _add(args: argparse.Namespace) -> dict[str, Any]:
-    drawings = list(selected_items(args, open_current(args.gallery).encoder.config.view))
+    remote = isinstance(args.gallery, Address)
+    snapshot = gallery_at(args.gallery).snapshot() if remote else open_current(args.gallery)
+    drawings = list(selected_items(args, snapshot.encoder.config.view))
     return {"added": len(drawings), "change": change_gallery(args.gallery, added=drawings)}
 
 

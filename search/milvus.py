@@ -17,7 +17,7 @@ from indexer.milvus.changes import MilvusChanges, settle
 from indexer.milvus.gallery import MilvusSnapshot, gallery_at
 from indexer.milvus.log import APART, VIEW, Line, last_words
 from indexer.milvus.nearest import nearest_rows, sampled
-from indexer.milvus.rows import COLUMNS, entry_of, kind_of
+from indexer.milvus.rows import COLUMNS, entry_of, kind_of, row_of_item
 from indexer.milvus.server import LARGEST
 from indexer.milvus.tables import Row, among, count, rows_with
 from indexer.record import decode_item, decode_view
@@ -28,13 +28,14 @@ from search.engine import Embedding, Question, Sample, SearchEngine
 from search.results import Hit, SearchError, UnknownSketch
 from sketches.item import Item
 
+FRESH = 5.0  # seconds after a change through an engine in which it looks for the latest
 GRACE = 3.0  # seconds that whoever wrote a change has to make it, before another one does
 
 
 class MilvusEngine(SearchEngine):
     """One snapshot with its changes, by its name: a pointer that moves meanwhile changes no answer.
 
-    What was changed through this engine is found at once (Milvus's session consistency), what others changed within a second.
+    What was changed through this engine is found at once, what others changed within a second.
     """
 
     def __init__(self, snapshot: MilvusSnapshot) -> None:
@@ -49,6 +50,7 @@ class MilvusEngine(SearchEngine):
         lines = settle(snapshot)
         self._known = {line.number for line in lines}
         self._unfolded = len(last_words(lines))
+        self._changed = -FRESH  # when something was last changed through this engine
         self._due: float | None = None  # when changes that others wrote are looked at again
         self._note(lines)
 
@@ -87,15 +89,15 @@ class MilvusEngine(SearchEngine):
 
     def changes(self, wait: float) -> MilvusChanges:
         self._reached()
-        return MilvusChanges(self._gallery, self.snapshot, self._heard)
+        return MilvusChanges(self._gallery, self.snapshot, self._made)
 
     def __len__(self) -> int:
         return sum(self.classes().values())
 
     def holds(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         self._reached()
-        wanted = [signed(key) for key in keys.tolist()]
-        there = {row["pk"] for row in rows_with(self._server, self.snapshot.name, wanted, ("pk",))}
+        wanted = [row_of_item(key) for key in keys.tolist()]
+        there = {row["pk"] for row in rows_with(self._server, self.snapshot.name, wanted, ("pk",), self._level)}
         return np.array([key in there for key in wanted], bool)
 
     def embedding(self, key: int) -> Embedding:
@@ -112,8 +114,8 @@ class MilvusEngine(SearchEngine):
         self._row(key, ("pk",))
         rows = [
             row
-            for row in rows_with(self._server, self.snapshot.name, [signed(key)], COLUMNS[:-1], by="item")
-            if row["pk"] != row["item"]
+            for row in rows_with(self._server, self.snapshot.name, [signed(key)], COLUMNS[:-1], self._level, "item")
+            if row["rank"] < 0
         ]
         entries = (entry_of({**row, "embedding": []}, self._gallery.files) for row in rows)
         return tuple(sorted((decode_view(entry.record, entry.id) for entry in entries), key=lambda view: view.id))
@@ -123,7 +125,7 @@ class MilvusEngine(SearchEngine):
             for label in list(self._recount):
                 self._reached()
                 condition = f"kind == {kind_of(label)} and rank >= 0"
-                self._counts[label] = count(self._server, self.snapshot.name, condition)
+                self._counts[label] = count(self._server, self.snapshot.name, condition, self._level)
                 self._recount.discard(label)
             return {label: number for label, number in self._counts.items() if number}
 
@@ -160,7 +162,14 @@ class MilvusEngine(SearchEngine):
         fields = ("item", "label", "name")
         while True:
             found = nearest_rows(
-                self._server, snapshot.name, used, views, snapshot.manifest.search, fields, " and ".join(conditions)
+                self._server,
+                snapshot.name,
+                used,
+                views,
+                snapshot.manifest.search,
+                fields,
+                " and ".join(conditions),
+                self._level,
             )
             nearest: dict[int, tuple[float, Row]] = {}
             for square, row in found:
@@ -198,7 +207,7 @@ class MilvusEngine(SearchEngine):
 
     def _row(self, key: int, fields: Sequence[str]) -> Row:
         self._reached()
-        rows = rows_with(self._server, self.snapshot.name, [signed(key)], fields) if 0 <= key < 2**64 else []
+        rows = rows_with(self._server, self.snapshot.name, [row_of_item(key)], fields, self._level) if 0 <= key < 2**64 else []
         if not rows:
             raise UnknownSketch(f"the gallery has no sketch {key}", field="id")
         return rows[0]
@@ -207,6 +216,15 @@ class MilvusEngine(SearchEngine):
         """Nobody waits for a server that is known not to answer: the watcher asks it again."""
         if isinstance(self._damage, GalleryUnreachable):
             raise GalleryUnreachable(str(self._damage))
+
+    @property
+    def _level(self) -> str:
+        """What was changed here is found at once: for some seconds Milvus is asked for all that it has acknowledged."""
+        return "Strong" if time.monotonic() < self._changed + FRESH else "Session"
+
+    def _made(self, lines: list[Line]) -> None:
+        self._changed = time.monotonic()
+        self._heard(lines)
 
     def _heard(self, lines: list[Line]) -> None:
         """Remember changes that were written, here or by others."""

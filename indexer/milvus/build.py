@@ -24,13 +24,13 @@ from indexer.errors import GalleryError, NotPublished
 from indexer.milvus.changes import settle
 from indexer.milvus.gallery import CANDIDATE, PUBLISHED, MilvusGallery, MilvusSnapshot, written
 from indexer.milvus.nearest import MilvusIndex, milvus_index_for, recall, sampled
-from indexer.milvus.rows import digest_of, name_in, row_of, unpacked
+from indexer.milvus.rows import digest_of, name_in, row_of, row_of_item, unpacked
 from indexer.milvus.server import WORK
 from indexer.milvus.tables import SNAPSHOT, count, create, drop, pages, rows_with
 from indexer.rebuild import JUDGED, SAME_NET, Gate, Judge
 from indexer.record import look_of
 from indexer.snapshot import Manifest
-from indexer.stored import checksum, signed, unsigned
+from indexer.stored import checksum, unsigned
 from nets.embedding import EMBEDDING_DIM
 from nets.encoder import BATCH, Encoder
 from sketches.errors import DatasetError
@@ -180,8 +180,8 @@ def write_rows(
         while batch := list(islice(stream, WRITTEN)):
             there: set[int] = set()
             if resumed:
-                found = rows_with(gallery.server, name, [signed(one.id) for one in batch], ("pk",))
-                there = {unsigned(row["pk"]) for row in found}
+                found = rows_with(gallery.server, name, [row_of_item(one.id) for one in batch], ("item",))
+                there = {unsigned(row["item"]) for row in found}
             new = [one for one in batch if one.id not in there]
             vectors = {n: one.embedding for n, one in enumerate(new) if one.embedding is not None}
             bare = [n for n in range(len(new)) if n not in vectors]
@@ -303,8 +303,12 @@ def _in_both(serving: MilvusSnapshot, name: str) -> tuple[Any, Any, Any, Any]:
     before, after = (sampled(serving.gallery.server, one, JUDGED) for one in (serving.name, name))
     both = sorted(before.keys() & after.keys())
     labels = {label: number for number, label in enumerate(sorted({before[key][0] for key in both}))}
+    old, new = (
+        np.array([np.pad(one[key][1], (0, EMBEDDING_DIM - len(one[key][1]))) for key in both]) for one in (before, after)
+    )
     return (
-        *(np.array([np.pad(one[key][1], (0, EMBEDDING_DIM - len(one[key][1]))) for key in both]) for one in (before, after)),
+        old,
+        new,
         np.array([labels[before[key][0]] for key in both], np.int64),
         np.array(both, np.uint64),
     )
@@ -320,7 +324,7 @@ def _exclusive_or(digests: Iterable[int]) -> int:
 def _names(gallery: MilvusGallery, name: str, entries: Sequence[Entry]) -> dict[int, str]:
     """What the items of these views are called."""
     names = {one.id: name_in(one.record) for one in entries if one.own}
-    others = [signed(one.id) for one in entries if one.id not in names]
+    others = [row_of_item(one.id) for one in entries if one.id not in names]
     found = rows_with(gallery.server, name, others, ("item", "name")) if others else []
     return {**dict.fromkeys((one.id for one in entries), ""), **{unsigned(row["item"]): row["name"] for row in found}, **names}
 

@@ -13,7 +13,7 @@ from indexer.entry import Entry
 from indexer.errors import ChangeRefused, GalleryError
 from indexer.milvus.gallery import MilvusGallery, MilvusSnapshot
 from indexer.milvus.log import ADD, APART, REMOVE, UNVIEW, VIEW, Line, last_words
-from indexer.milvus.rows import name_in, packed, row_of, row_of_view, unpacked
+from indexer.milvus.rows import name_in, packed, row_of, row_of_item, row_of_view, unpacked
 from indexer.milvus.server import NotThere
 from indexer.milvus.tables import AT_ONCE, Row, among, chunks, rows_with
 from indexer.overlay import MAX_BY, Added
@@ -53,11 +53,11 @@ class MilvusChanges:
                 message = f"the gallery has a sketch {key} already; remove it first, or leave the id out for a new one"
                 raise ChangeRefused(missing if place < len(removed) else message, key)
             seen.add(key)
-        gone = [{"op": REMOVE, "row": signed(key), "item": signed(key), "label": labels[key]} for key in removed]
+        gone = [{"op": REMOVE, "row": row_of_item(key), "item": signed(key), "label": labels[key]} for key in removed]
         rows = [
             {
                 "op": ADD,
-                "row": signed(item.id),
+                "row": row_of_item(item.id),
                 "item": signed(item.id),
                 "label": item.label,
                 **self._drawing(encode_item(item), one.embedding),
@@ -89,7 +89,7 @@ class MilvusChanges:
     def _labels(self, keys: Sequence[int]) -> dict[int, str]:
         """The classes of those of the items that are there, whoever added them."""
         found = rows_with(
-            self._gallery.server, self._gallery.current(), [signed(key) for key in keys], ("item", "label"), "Strong"
+            self._gallery.server, self._gallery.current(), [row_of_item(key) for key in keys], ("item", "label"), "Strong"
         )
         return {unsigned(row["item"]): row["label"] for row in found}
 
@@ -160,7 +160,7 @@ def _apply(snapshot: MilvusSnapshot, lines: Sequence[Line], drawings: dict[str, 
 def _rows(snapshot: MilvusSnapshot, lines: Sequence[Line], drawings: dict[str, Row]) -> list[Row]:
     """The rows that stand in the snapshot for added items and views, embedded by its net."""
     files, net = snapshot.gallery.files, snapshot.manifest.net
-    items = list({line.item for line in lines if line.op == VIEW})
+    items = list({row_of_item(unsigned(line.item)) for line in lines if line.op == VIEW})
     own = {
         row["item"]: row
         for row in rows_with(snapshot.gallery.server, snapshot.name, items, ("item", "label", "name"), "Strong")

@@ -1,6 +1,6 @@
 """What stands in a row of a snapshot on Milvus.
 
-pk      of an item's own drawing its id; of another view a digest of the view's id
+pk      of an item's own drawing its id (see `row_of_item`); of another view a digest of the view's id
 item    the item's id; Milvus's whole numbers have a sign, ours do not
 kind    a digest of the class: what filters ask for
 rank    a digest of the id, of an own drawing: the smallest are a random sample; -1 of another view
@@ -18,11 +18,11 @@ import numpy.typing as npt
 from indexer.entry import Entry
 from indexer.errors import GalleryError
 from indexer.milvus.files import Files
-from indexer.milvus.tables import TEXT, Row
+from indexer.milvus.tables import GREATEST, TEXT, Row
 from indexer.record import decode_view, words_of
 from indexer.stored import checksum, signed, unsigned
 
-COLUMNS = ("item", "number", "label", "record", "embedding")  # what `entry_of` asks for
+COLUMNS = ("item", "rank", "number", "label", "record", "embedding")  # what `entry_of` asks for
 
 
 def kind_of(label: str) -> int:
@@ -31,6 +31,11 @@ def kind_of(label: str) -> int:
 
 def rank_of(key: int) -> int:
     return checksum("rank", key)
+
+
+def row_of_item(key: int) -> int:
+    """Milvus never gives back the row with its largest number for a key."""
+    return checksum("item", key) if key == GREATEST else signed(key)
 
 
 def row_of_view(view: int) -> int:
@@ -63,7 +68,7 @@ def row_of(entry: Entry, name: str, embedding: npt.NDArray[np.floating], files: 
         raise GalleryError("the net embeds a drawing as NaN or infinity; train it again")
     own = entry.own
     return {
-        "pk": signed(entry.id) if own else row_of_view(decode_view(entry.record, entry.id).id),
+        "pk": row_of_item(entry.id) if own else row_of_view(decode_view(entry.record, entry.id).id),
         "item": signed(entry.id),
         "kind": kind_of(entry.label),
         "rank": rank_of(entry.id) if own else -1,
@@ -78,9 +83,7 @@ def row_of(entry: Entry, name: str, embedding: npt.NDArray[np.floating], files: 
 def entry_of(row: Row, files: Files) -> Entry:
     """The view again, with its embedding."""
     key = unsigned(row["item"])
-    return Entry(
-        key, row["pk"] == row["item"], row["label"], unpacked(row["record"], files), np.array(row["embedding"], np.float32)
-    )
+    return Entry(key, row["rank"] >= 0, row["label"], unpacked(row["record"], files), np.array(row["embedding"], np.float32))
 
 
 def name_in(record: bytes) -> str:

@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 AT_ONCE = 500  # rows that are sent or asked for at a time
 PAGE = 1_000  # rows that are read at a time, embeddings among them
-SMALLEST = -(2**63)
+SMALLEST, GREATEST = -(2**63), 2**63 - 1
 TEXT = 65_535  # bytes of a text in a row
 
 # int: 64 bits, a number: bytes of a text at most; a tuple: dimensions of an embedding
@@ -111,9 +111,10 @@ def chunks(values: list[Any], size: int) -> Iterator[list[Any]]:
 
 
 def among(column: str, keys: Sequence[int] | Sequence[str]) -> str:
-    """A condition: the column is one of these. Milvus cannot read its own smallest number, so that is told otherwise."""
-    numbers = ", ".join(_written(key) for key in keys if key != SMALLEST)
-    return f"({column} in [{numbers}] or {column} < {SMALLEST + 1})" if SMALLEST in keys else f"{column} in [{numbers}]"
+    """A condition: the column is one of these. Milvus cannot read the ends of its own numbers, so they are told otherwise."""
+    numbers = ", ".join(_written(key) for key in keys if key not in (SMALLEST, GREATEST))
+    edges = [f"{column} < {SMALLEST + 1}"] * (SMALLEST in keys) + [f"{column} > {GREATEST - 1}"] * (GREATEST in keys)
+    return f"({' or '.join([f'{column} in [{numbers}]', *edges])})"
 
 
 def _written(key: int | str) -> str:
