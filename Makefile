@@ -11,9 +11,10 @@ BIN := .venv/bin
 
 .PHONY: serve test check clean
 
+# Huge pages (where there are any) save 5 % of a net's time.
 serve: .venv/installed
 	$(BIN)/python -m indexer first --gallery $(GALLERY) $(if $(DATA),--data $(DATA))
-	$(BIN)/python server.py --gallery $(GALLERY) --host $(HOST) --port $(PORT)
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/python server.py --gallery $(GALLERY) --host $(HOST) --port $(PORT)
 
 test: .venv/installed-dev .milvus/tried check
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal

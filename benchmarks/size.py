@@ -35,7 +35,7 @@ from indexer.snapshot import EMBEDDINGS, INDEX, open_current
 from search.live import LiveGallery
 from search.local import LocalEngine
 
-QUERIES, FILTERED, SAMPLED, ADDED = 1_000, 200, 200, 20
+QUERIES, FILTERED, SAMPLED, ADDED = 1_000, 200, 500, 20
 
 
 def main() -> None:
@@ -146,8 +146,8 @@ def ask(base: Path, folder: Path, seed: int) -> dict[str, Any]:
         "resident_mb": resident,
         "ann_recall@10": round(recall, 4),
         "ann_recall@10_interval": [round(edge, 4) for edge in interval],
-        "ann_recall@10_in_one_class": recall_in_classes(engine, nearest, queries, few[:SAMPLED]),
-        "ann_recall@10_in_30_classes": recall_in_classes(engine, nearest, queries, few[FILTERED:][: SAMPLED // 10]),
+        "ann_recall@10_in_one_class": recall_in_classes(engine, nearest, queries, few[:FILTERED]),
+        "ann_recall@10_in_30_classes": recall_in_classes(engine, nearest, queries, few[FILTERED:][: FILTERED // 10]),
         **quantiles("search_asked_first", first),
         **quantiles("search", asked),
         **quantiles("search_in_one_class", filtered[:FILTERED]),

@@ -234,7 +234,7 @@ def _confused_row(worst: dict[str, Any], sketches: Labelled) -> list[Thumbnail]:
     """Some of the class, then some of each that it is taken for."""
 
     def some(name: str, words: str, kind: str) -> list[Thumbnail]:
-        rows = np.flatnonzero(sketches.labels == sketches.classes.index(name))[:4].tolist()
+        rows = np.flatnonzero(sketches.labels == sketches.classes.index(name))[:3].tolist()
         return [thumbnail(sketches, row, words if not place else "", kind) for place, row in enumerate(rows)]
 
     found = some(worst["class"], f"{worst['class']} {worst['accuracy']:.2f}", "query")

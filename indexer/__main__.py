@@ -4,7 +4,6 @@ import argparse
 import errno
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -237,7 +236,6 @@ def _verify(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _fold(args: argparse.Namespace) -> dict[str, Any]:
-    os.nice(10)  # it is in no hurry, and a server may be answering on the same machine
     manifest, removed = fold(args.gallery)
     return {**_shown(manifest), "removed": removed}
 

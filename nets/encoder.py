@@ -24,6 +24,7 @@ from nets.checkpoint import (
 from nets.digest import sha256_of
 from nets.embedding import EMBEDDING_DIM, Embeddings
 from nets.runtime import Exits, Runtime
+from nets.together import Together
 from sketches.item import Look
 from sketches.labelled import Labelled
 from sketches.raster import Raster, rasterise
@@ -62,6 +63,7 @@ class Encoder:
         if (self._runtime.size, self._runtime.classes) != (self.config.view.size, len(self.config.classes)):
             raise CheckpointError(f"{path}: its net takes other rasters or knows other classes than it says; train it again")
         self.dimensions = self._runtime.dimensions
+        self._queries = Together(self._answer_queries, PORTION, _cores())
 
     def raster(self, strokes: Sequence[Stroke]) -> Raster:
         """The strokes as this net sees them, (size, size)."""
@@ -79,7 +81,8 @@ class Encoder:
         by this encoder's view; many are spread over the cores.
 
         Our own nets look at a drawing's mirror image too, unless `mirrored` is False: that takes half the time, and among
-        embeddings of both a query needs but one (docs/results.md).
+        embeddings of both a query needs but one (docs/results.md). One drawing from one side is such a query: those that other
+        threads ask meanwhile are embedded in the same run of the net.
         """
         view = self.config.view
         shape = (3, view.size, view.size) if channels(view) == 3 else (view.size, view.size)
@@ -87,6 +90,8 @@ class Encoder:
             raise ValueError(f"rasters are {rasters.dtype} {rasters.shape}; {self.name} takes uint8 {('N', *shape)}")
 
         both = mirrored and self._runtime.mirrored
+        if len(rasters) == 1 and not both:
+            return self._queries(rasters[0])
 
         def answer(part: npt.NDArray[np.uint8]) -> Exits:
             return self._runtime.run(np.stack((part, part[..., ::-1])) if both else part[None])
@@ -121,12 +126,16 @@ class Encoder:
     def _of_looks(self, looks: Sequence[Look]) -> Exits:
         return self.exits(np.stack([self.shown(look) for look in looks]))
 
+    def _answer_queries(self, rasters: list[Raster]) -> list[Exits]:
+        embeddings, logits = self._runtime.run(np.stack(rasters)[None])
+        return [(embeddings[row : row + 1], logits[row : row + 1]) for row in range(len(rasters))]
+
     def _over_cores(self, answer: Callable[[Any], Exits], questions: Any) -> Exits:
         """The answers to a sequence or array of questions, in its order; a portion at a time, on all cores."""
         parts = [questions[start : start + PORTION] for start in range(0, len(questions), PORTION)]
         if len(parts) <= 1:
             return self._joined([answer(part) for part in parts])
-        with ThreadPoolExecutor(min(len(parts), len(os.sched_getaffinity(0)))) as pool:
+        with ThreadPoolExecutor(min(len(parts), _cores())) as pool:
             return self._joined(list(pool.map(answer, parts)))
 
     def _joined(self, parts: Sequence[Exits]) -> Exits:
@@ -135,6 +144,10 @@ class Encoder:
         none = np.empty((0, EMBEDDING_DIM), np.float32), np.empty((0, len(self.config.classes)), np.float32)
         embeddings, logits = (np.concatenate(column) for column in zip(none, *parts, strict=True))
         return embeddings, logits
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
 
 
 def _exported(path: Path, checkpoint: Checkpoint) -> bytes:

@@ -1,4 +1,4 @@
-"""`python -m nets predict`: what a net takes files for. It needs no torch."""
+"""`python -m nets predict`: what a net takes files for, by ONNX Runtime."""
 
 import argparse
 import json

@@ -282,6 +282,7 @@ class LiveGallery:
             log.info("folding %d changes into a new snapshot", self._engine.unfolded)
             command = [sys.executable, "-m", "indexer", "fold", "--gallery", str(folder.parent.parent.resolve())]
             self._folding = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            os.setpriority(os.PRIO_PROCESS, self._folding.pid, 10)  # it is in no hurry, and here people are answered
 
     def _why_not(self, attempt: Callable[[], None]) -> str:
         try:

@@ -413,7 +413,7 @@ def test_many_changes_are_folded_in_by_themselves(small: Path, doodles: SketchSe
     live = LiveGallery(small, fold_at=3)
     before = live.engine.snapshot.name
     keys = [live.add("new", doodles.strokes(row)).id for row in (100, 101, 102)]
-    eventually(lambda: live.engine.snapshot.name != before, seconds=120)
+    eventually(lambda: live.engine.snapshot.name != before, seconds=600)  # a process in no hurry
     assert live.status.unfolded == 0 and all(key in live.engine for key in keys) and not live.status.stale
     assert live.add("after", doodles.strokes(103)).id in live.engine and live.status.unfolded == 1
     live.close()

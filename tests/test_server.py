@@ -249,8 +249,8 @@ def test_bad_examples_and_reasons_are_problems(served: Served, path: str, body: 
     check_problem(requests.post(f"{served.url}/api/{path}", json=body, timeout=30), status, field)
 
 
-def test_the_new_routes_take_json_only(served: Served) -> None:
-    for path in ("search/examples", "explain"):
+def test_routes_that_take_no_file_take_json_only(served: Served) -> None:
+    for path in ("search/examples", "search/batch", "map/place"):
         check_problem(requests.post(f"{served.url}/api/{path}", files={"file": b"x"}, timeout=30), 415, "request")
         check_problem(requests.post(f"{served.url}/api/{path}", data=b"{", timeout=30), 415, "request")
 
