@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"server: {error}", file=sys.stderr)
         return 2
     try:
-        live = LiveGallery(settings.gallery)
+        live = LiveGallery(settings.gallery, settings.fold_at)
     except (GalleryError, OSError) as error:
         print(f"server: {error}", file=sys.stderr)
         listening.close()

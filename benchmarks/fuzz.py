@@ -1,21 +1,27 @@
-"""Broken uploads by the thousand, over HTTP: crashes, 5xx, slowest answers, memory.
+"""Hostile requests by the thousand, over HTTP: crashes, 5xx, slowest answers, memory of all the server's processes.
 
-    python -m benchmarks.fuzz --gallery G --uploads 20000
+    python -m benchmarks.fuzz --gallery G --count 20000
+    python -m benchmarks.fuzz --gallery G --kind svg --first 4711 --count 1     # one of them again
 
-Good files of every format, with bytes changed, cut, doubled and swapped; then files that are hostile by grammar. Each must be
-answered, with hits or with a problem, within a second at most.
+`mutated` are good files of every format, with bytes changed, cut, doubled and swapped; the other kinds are built by grammar.
+Every request is told by its kind, the seed and its number. Each must be answered within 250 ms, or its reading ended within a
+second, without a crash or a 5xx, and the processes may never take 150 MB more than at the start.
 """
 
 import argparse
 import json
 import os
+import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import orjson
@@ -23,98 +29,153 @@ import requests
 from PIL import Image
 from tqdm import tqdm
 
-from benchmarks.hostile import HOSTILE
-from benchmarks.swap import resident
+from benchmarks.hostile import HOSTILE, Hostile, as_upload
 from evaluation.latency import server
 from evaluation.pictures import CLEAN, as_picture
 from evaluation.provenance import provenance
-from indexer.snapshot import open_current
+from indexer.snapshot import Snapshot, open_current
 from sketches.sketch import Strokes, as_drawing
 from sketches.svg import write_svg
 
 FORMATS = ("png", "jpeg", "webp", "gif", "svg", "ndjson", "json")
-SEEDS = 8  # good files of each format
+MUTATED = "mutated"
+SOON, KILLED_WITHIN = 250, 1_000  # milliseconds
+ENDED = ("takes longer", "takes more than", "cannot be read; save")  # what is said of a file whose reading was ended
+
+
+@dataclass
+class Seen:
+    """What became of the requests of one kind."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    times: list[float] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)  # milliseconds of all processes, where one sends at a time
+    ended: int = 0
+    slow: list[tuple[int, int]] = field(default_factory=list)  # number, milliseconds
+    heavy: int = 0  # took more of the processor than there would be time, and were answered all the same
+    failures: list[tuple[int, int, str]] = field(default_factory=list)  # number, status, words
+
+    def figures(self) -> dict[str, object]:
+        return {
+            "requests": len(self.times),
+            "statuses": dict(sorted(self.statuses.items())),
+            "failures": self.failures[:10],
+            "ended": self.ended,
+            "too_slow": len(self.slow),
+            "slowest": sorted(self.slow, key=lambda one: -one[1])[:5],
+            "ms_p50_p99_max": quantiles(self.times),
+            "processor_ms_p50_p99_max": quantiles(self.processor),
+            "processor_over_250_not_ended": self.heavy,
+        }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
     parser.add_argument("--gallery", type=Path, required=True, metavar="G")
-    parser.add_argument("--uploads", type=int, default=20_000)
-    parser.add_argument("--hostile", type=int, default=20_000, help="files of each hostile kind")
+    parser.add_argument("--kind", action="append", choices=(MUTATED, *HOSTILE), help="may be repeated; default: all")
+    parser.add_argument("--count", type=int, default=20_000, help="requests of each kind")
+    parser.add_argument("--first", type=int, default=0, help="the number to begin with: go on where a run was ended")
+    parser.add_argument("--senders", type=int, default=1, help="how many send at once")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    rng = np.random.default_rng(args.seed)
-    sketches = open_current(args.gallery)
-    good = {kind: [encoded(sketches.strokes(row), kind) for row in rng.integers(len(sketches), size=SEEDS)] for kind in FORMATS}
-    statuses: Counter[int] = Counter()
-    times, failures = [], []
+    found = {}
     with server(args.gallery) as url:
-        pid, session = children()[-1], requests.Session()
-        for kind in FORMATS:  # the memory a server takes to be warm
-            for file in good[kind]:
-                post(session, url, kind, file)
-        before = resident(pid)
-        for number in tqdm(range(args.uploads), desc="uploads", unit="file", disable=None):
-            kind = FORMATS[number % len(FORMATS)]
-            body = mutated(good[kind][rng.integers(SEEDS)], rng)
-            started = time.perf_counter()
-            answer = post(session, url, kind, body)
-            times.append(1000 * (time.perf_counter() - started))
-            statuses[answer.status_code] += 1
-            if answer.status_code >= 500 or (answer.status_code != 200 and "errors" not in answer.json()):
-                failures.append((kind, answer.status_code, answer.text[:200]))
-        after = resident(pid)
-        built = {kind: hostile_kind(session, url, kind, args.hostile, rng, pid) for kind in HOSTILE}
+        pid = children()[-1]
+        warm_up(url, args.gallery)
+        start = tree_mb(pid)
+        for kind in args.kind or (MUTATED, *HOSTILE):
+            build = Mutations(open_current(args.gallery)) if kind == MUTATED else HOSTILE[kind]
+            numbers = range(args.first, args.first + args.count)
+            seen, began = Seen(), time.monotonic()
+            with tree_memory(pid) as memory, ThreadPoolExecutor(args.senders) as pool:
+                local = threading.local()
+
+                def send(number: int) -> tuple[int, float, int, str, float]:
+                    request = build(np.random.default_rng((args.seed, number, *kind.encode())))  # noqa: B023  used up below
+                    before = processor_ms(pid)
+                    return number, *answered(url, request, local), processor_ms(pid) - before  # noqa: B023
+
+                for one in tqdm(pool.map(send, numbers), desc=kind, unit="request", total=args.count, disable=None):
+                    note(seen, *one)
+            found[kind] = {**seen.figures(), "seconds": round(time.monotonic() - began), "tree_mb_peak": max(memory)}
+            print(kind, found[kind], flush=True)
         alive = requests.get(f"{url}/readyz", timeout=30).status_code
-    for failure in failures[:10]:
-        print(failure)
-    figures = {
-        "uploads": args.uploads,
-        "statuses": dict(sorted(statuses.items())),
-        "failures": len(failures),
-        "ms_p50_p99_max": [round(float(np.quantile(times, q)), 1) for q in (0.5, 0.99, 1)],
-        "resident_mb_before_after": [before, after],
-        "hostile": built,
-        "alive": alive == 200,
-    }
+        end = tree_mb(pid)
+    figures = {"kinds": found, "tree_mb_start_end": [start, end], "alive": alive == 200, "senders": args.senders}
     print(json.dumps({**figures, **provenance(args.seed)}))
 
 
-def hostile_kind(
-    session: requests.Session, url: str, kind: str, count: int, rng: np.random.Generator, pid: int
-) -> dict[str, object]:
-    """What became of so many hostile files of one kind."""
-    statuses: Counter[int] = Counter()
-    times, slow, killed = [], 0, 0
-    with tree_memory(pid) as memory:
-        for _ in tqdm(range(count), desc=f"hostile {kind}", unit="file", disable=None):
-            body = HOSTILE[kind](rng)
-            started = time.perf_counter()
-            answer = post(session, url, kind, body)
-            times.append(1000 * (time.perf_counter() - started))
-            statuses[answer.status_code] += 1
-            ended = "takes longer" in answer.text or "takes more than" in answer.text or "cannot be read; save" in answer.text
-            killed += ended
-            slow += times[-1] > (1_000 if ended else 250)
-    return {
-        "files": count,
-        "statuses": dict(sorted(statuses.items())),
-        "killed": killed,
-        "too_slow": slow,
-        "ms_p50_p99_max": [round(float(np.quantile(times, q)), 1) for q in (0.5, 0.99, 1)] if times else None,
-        "tree_mb_start_peak": memory,
-    }
+def answered(url: str, request: Hostile, local: threading.local) -> tuple[float, int, str]:
+    """Milliseconds, status (0: the connection was closed without one) and text of the answer."""
+    if not hasattr(local, "session"):
+        local.session = requests.Session()
+    began = time.perf_counter()
+    if request.raw:
+        status, text = over_socket(url, request.body)
+    else:
+        answer = local.session.post(url + request.path, data=request.body, headers=request.headers, timeout=60)
+        status, text = answer.status_code, answer.text
+        if status != 200:
+            assert answer.json()["errors"]
+    return 1000 * (time.perf_counter() - began), status, text[:300]
+
+
+def note(seen: Seen, number: int, ms: float, status: int, text: str, processor: float) -> None:
+    seen.times.append(ms)
+    seen.processor.append(processor)
+    seen.statuses[status] += 1
+    ended = any(words in text for words in ENDED)
+    seen.ended += ended
+    seen.heavy += processor > SOON and not ended
+    if ms > (KILLED_WITHIN if ended else SOON):
+        seen.slow.append((number, round(ms)))
+    if status >= 500:
+        seen.failures.append((number, status, text))
+
+
+def over_socket(url: str, data: bytes) -> tuple[int, str]:
+    """Write bytes, say that no more come, and read until the other side closes."""
+    place = urlsplit(url)
+    assert place.hostname and place.port
+    received = b""
+    with socket.create_connection((place.hostname, place.port), timeout=60) as sock:
+        try:
+            sock.sendall(data)
+            sock.shutdown(socket.SHUT_WR)
+            while piece := sock.recv(65_536):
+                received += piece
+        except (ConnectionResetError, BrokenPipeError):
+            pass  # closed on what is no HTTP
+    statuses = [int(one[9:12]) for one in received.split(b"\r\n") if one.startswith(b"HTTP/1.1 ")]
+    return max(statuses, default=0), received[:300].decode("latin-1")
+
+
+def warm_up(url: str, gallery: Path) -> None:
+    """What a server needs once it has answered something of everything."""
+    snapshot = open_current(gallery)
+    strokes = snapshot.strokes(0)
+    drawing = as_drawing(strokes)
+    for _ in range(8):
+        with ThreadPoolExecutor(8) as pool:
+            for kind in FORMATS:
+                pool.submit(answered, url, sent(encoded(strokes, kind), kind), threading.local())
+            for path, body in (
+                ("explain", {"strokes": drawing, "id": str(snapshot.ids[1])}),
+                ("map/place", {"strokes": drawing}),
+                ("search/batch", {"queries": [{"strokes": drawing, "k": 1_000, "return_embedding": True}] * 64}),
+            ):
+                pool.submit(requests.post, f"{url}/api/{path}", json=body, timeout=60)
 
 
 @contextmanager
 def tree_memory(pid: int) -> Iterator[list[int]]:
-    """Megabytes of a process with all its descendants, at the start and at the most."""
-    memory = [tree_mb(pid)] * 2
+    """Megabytes of a process with all its descendants, looked at again and again."""
+    memory = [tree_mb(pid)]
     stop = threading.Event()
 
     def look() -> None:
         while not stop.wait(0.02):
-            memory[1] = max(memory[1], tree_mb(pid))
+            memory.append(max(memory.pop(), tree_mb(pid)))
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -127,17 +188,51 @@ def tree_memory(pid: int) -> Iterator[list[int]]:
 
 def tree_mb(pid: int) -> int:
     """Proportional where pages are shared, as between a reader and the process it was forked from."""
-    kilobytes, waiting = 0, [pid]
-    while waiting:
-        one = waiting.pop()
-        try:
+    kilobytes = 0
+    for one in tree(pid):
+        with suppress(OSError, StopIteration):  # it has just ended
             lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
             kilobytes += int(next(line for line in lines if line.startswith("Pss:")).split()[1])
+    return kilobytes >> 10
+
+
+def processor_ms(pid: int) -> float:
+    """What a process and its descendants, the ended ones too, have taken so far; in steps of 10."""
+    ticks = 0
+    for one in tree(pid):
+        with suppress(OSError):
+            ticks += sum(map(int, Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return 1000 * ticks / os.sysconf("SC_CLK_TCK")
+
+
+def tree(pid: int) -> Iterator[int]:
+    """A process and its descendants."""
+    waiting = [pid]
+    while waiting:
+        yield (one := waiting.pop())
+        with suppress(OSError):
             for thread in Path(f"/proc/{one}/task").iterdir():
                 waiting += map(int, (thread / "children").read_text().split())
-        except (OSError, StopIteration):
-            continue  # it has just ended
-    return kilobytes >> 10
+
+
+def quantiles(milliseconds: list[float]) -> list[float]:
+    return [round(float(np.quantile(milliseconds, q)), 1) for q in (0.5, 0.99, 1)]
+
+
+class Mutations:
+    """Builds good requests with accidents."""
+
+    def __init__(self, sketches: Snapshot) -> None:
+        self._sketches = sketches
+
+    def __call__(self, rng: np.random.Generator) -> Hostile:
+        kind = str(rng.choice(FORMATS))
+        strokes = self._sketches.strokes(int(rng.integers(len(self._sketches))))
+        return sent(mutated(encoded(strokes, kind), rng), kind)
+
+
+def sent(data: bytes, kind: str) -> Hostile:
+    return Hostile(data) if kind == "json" else as_upload(data, f"x.{kind}")
 
 
 def encoded(strokes: Strokes, kind: str) -> bytes:
@@ -171,12 +266,6 @@ def mutated(data: bytes, rng: np.random.Generator) -> bytes:
         if not changed:
             changed = bytearray(b"\0")
     return bytes(changed)
-
-
-def post(session: requests.Session, url: str, kind: str, body: bytes) -> requests.Response:
-    if kind == "json":
-        return session.post(f"{url}/api/search", data=body, headers={"Content-Type": "application/json"}, timeout=60)
-    return session.post(f"{url}/api/search", files={"file": (f"x.{kind}", body)}, data={"k": 3}, timeout=60)
 
 
 def children() -> list[int]:

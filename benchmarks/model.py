@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -314,7 +315,8 @@ class Run:
         worker = context.Process(target=change_gallery, args=(self.gallery, [self.item(key, drawn)]))
         worker.start()
         time.sleep(self.random.uniform(0, 1))
-        os.kill(worker.pid or 0, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it had ended already
+            os.kill(worker.pid or 0, signal.SIGKILL)
         worker.join()
         self.live.engine.catch_up()
         if key in self.live.engine:

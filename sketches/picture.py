@@ -18,7 +18,7 @@ Colours = npt.NDArray[np.uint8]  # (height, width, 3), red, green, blue
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 MAX_BYTES = 150_000_000  # of decoded pixels: a phone's 48-megapixel photo in colour has 144 million; a bomb has more
 MAX_SIDE = 640  # what is kept: enough for any drawing, and quick
-STRIP = 4_000_000  # pixels that are converted at once
+STRIP = 1_000_000  # pixels that are converted at once
 MAX_FRAMES = 300
 MOVING = ("GIF", "WEBP", "PNG", "AVIF")  # several frames are a film; in a TIFF they are pages
 
@@ -64,9 +64,29 @@ def read_picture(data: bytes) -> Picture:
         raise PictureError(f"the picture is damaged ({error})") from error
 
 
+def pixels_decoded(data: bytes) -> int:
+    """How many pixels a picture is decoded to, as its head says; 0 where it is none.
+
+    Raises what Pillow raises of a head that is damaged, or of a size that there is no memory for.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(BytesIO(data), formats=FORMATS) as picture:
+                _draft(picture)
+                return picture.size[0] * picture.size[1]
+    except UnidentifiedImageError:
+        return 0
+
+
+def _draft(picture: Image.Image) -> None:
+    """JPEG only: decode at a fraction of the size."""
+    picture.draft("RGB", (MAX_SIDE, MAX_SIDE))
+
+
 def _check_size(picture: Image.Image) -> None:
     width, height = picture.size
-    picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # JPEG only: decode at a fraction of the size
+    _draft(picture)
     depth = {"1": 1, "L": 1, "P": 1, "LA": 4, "PA": 4, "I;16": 2, "I;16B": 2, "I;16L": 2, "RGB": 3}.get(picture.mode, 4)
     if picture.size[0] * picture.size[1] * depth > MAX_BYTES:
         raise PictureError(

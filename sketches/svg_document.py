@@ -23,6 +23,7 @@ NAMESPACE = "http://www.w3.org/2000/svg"
 MAX_CHARACTERS = 20_000_000  # of the file unpacked, its entities filled in
 MAX_ELEMENTS = 50_000
 MAX_DEPTH = 256  # of elements within elements; libxml2 has the same limit
+MAX_ATTRIBUTES = 500  # of one element: each is held against all others
 MAX_ENTITY = 1_000  # characters
 MAX_BITMAP = 40_000_000  # pixels of a picture inside an SVG
 
@@ -140,6 +141,8 @@ class _Tree:
             raise DamagedSketch(f"the SVG nests elements more than {MAX_DEPTH} deep; save it as plain SVG", field="file")
         if self._count > MAX_ELEMENTS:
             raise DamagedSketch(f"the SVG has more than {MAX_ELEMENTS} elements; at most so many are read", field="file")
+        if len(attributes) > MAX_ATTRIBUTES:
+            raise DamagedSketch(f"the SVG has an element of {len(attributes)} attributes; save it as plain SVG", field="file")
         declared = {key[6:]: value for key, value in attributes.items() if key.startswith("xmlns:")}
         declared |= {"": attributes["xmlns"]} if "xmlns" in attributes else {}
         scope = self._scopes[-1] | declared if declared else self._scopes[-1]

@@ -10,21 +10,22 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 import numpy as np
+import numpy.typing as npt
 import svgelements
 
 from sketches.sketch import Stroke
 
 SIDE = 512  # pixels of the picture's longest side
 STEP = 6.0  # pixels between the points of a curve
-MAX_SHAPES = 20_000
+MAX_SHAPES = 6_000  # each takes some 0.05 ms
 MAX_POINTS = 200_000
+MAX_WORK = 40_000  # a straight segment is one, a curve CURVE: what takes long is refused before it is done
+CURVE = 8
 MAX_USED = 3_000  # elements that a `use` repeats: they multiply
 MAX_USES = 16  # of one element within another
 
 _SHAPES = {
     "path": svgelements.Path,
-    "polyline": svgelements.Polyline,
-    "polygon": svgelements.Polygon,
     "line": svgelements.SimpleLine,
     "rect": svgelements.Rect,
     "circle": svgelements.Circle,
@@ -33,8 +34,11 @@ _SHAPES = {
 _GROUPS = frozenset(("svg", "g", "a", "switch", "symbol"))
 _INHERITED = ("fill", "stroke", "stroke-width", "visibility", "fill-opacity", "stroke-opacity", "vector-effect")
 _NUMBER = re.compile(r"[\s,]*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)")
+_PLAIN = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
+_CURVED = re.compile("[CcSsQqTtAa]")
 _FLAG = re.compile(r"[\s,]*([01])")
 _COMMAND = re.compile(r"\s*([MmZzLlHhVvCcSsQqTtAa])")
+_STRAIGHT = frozenset("MLHVZ")
 _ARGUMENTS = {"M": 2, "Z": 0, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "A": 7}
 
 
@@ -119,7 +123,7 @@ def shapes(root: Element) -> Iterator[Shape]:
                 if target.tag in ("symbol", "svg"):
                     matrix = _viewport(target, element) * matrix
                 waiting.append((target, matrix, style, opacity, (*uses, target)))
-        elif element.tag in _SHAPES:
+        elif element.tag in _SHAPES or element.tag in ("polyline", "polygon"):
             scale = float(np.sqrt(abs(matrix.determinant))) if np.isfinite(matrix.determinant) else 0.0
             width = _length(style.get("stroke-width", "1"), 1.0) * scale
             if style.get("vector-effect") == "non-scaling-stroke" and scale > 0:
@@ -141,10 +145,10 @@ def shapes(root: Element) -> Iterator[Shape]:
             waiting.extend((child, matrix, style, opacity, uses) for child in reversed(element))
 
 
-def good_part(data: str) -> str:
-    """A path up to its first mistake, as browsers draw it: whole segments only, numbers apart from one another."""
-    kept: list[str] = []
-    place, command = 0, ""
+def good_part(data: str) -> list[tuple[str, list[str]]]:
+    """The segments of a path up to its first mistake, as browsers draw it: whole ones only, each with its command's letter."""
+    kept: list[tuple[str, list[str]]] = []
+    place, command, work = 0, "", 0
     while True:
         found = _COMMAND.match(data, place)
         if found:
@@ -158,8 +162,32 @@ def good_part(data: str) -> str:
         numbers, place = _arguments(data, place, command.upper())
         if numbers is None:
             break
-        kept.append(command + " ".join(numbers))
-    return " ".join(kept)
+        kept.append((command, numbers))
+        work += 1 if command.upper() in _STRAIGHT else CURVE
+        if work > MAX_WORK:
+            raise TooMuch(f"more than {MAX_WORK} segments")
+    return kept
+
+
+def _straight(segments: list[tuple[str, list[str]]]) -> list[list[tuple[float, float]]]:
+    """The points of a path without curves, between its moves."""
+    pieces: list[list[tuple[float, float]]] = [[]]
+    x = y = 0.0
+    for command, numbers in segments:
+        relative = command.islower()
+        kind = command.upper()
+        if kind == "Z":
+            x, y = pieces[-1][0]
+        elif kind == "H":
+            x = float(numbers[0]) + (x if relative else 0)
+        elif kind == "V":
+            y = float(numbers[0]) + (y if relative else 0)
+        else:
+            x, y = float(numbers[0]) + (x if relative else 0), float(numbers[1]) + (y if relative else 0)
+        if kind == "M":
+            pieces.append([])
+        pieces[-1].append((x, y))
+    return pieces
 
 
 def _arguments(data: str, place: int, command: str) -> tuple[list[str] | None, int]:
@@ -175,19 +203,27 @@ def _arguments(data: str, place: int, command: str) -> tuple[list[str] | None, i
 
 def _pieces(element: Element, matrix: svgelements.Matrix, whole: list[float]) -> Iterator[Stroke]:
     """The shape between its moves, as points; nothing where its attributes make no sense."""
+    straight = _corners(element)
+    if straight is not None:
+        x, y = np.array([matrix.a, matrix.c, matrix.e], np.float64), np.array([matrix.b, matrix.d, matrix.f], np.float64)
+        for corners in filter(None, straight):
+            known = np.column_stack((np.array(corners, np.float64), np.ones(len(corners))))
+            with np.errstate(over="ignore", invalid="ignore"):
+                yield from _finite(np.column_stack((known @ x, known @ y)))
+        return
     values = {key: value for key, value in element.attrib.items() if key not in ("transform", "style", "class")}
     try:
         if element.tag == "path":
-            shape = svgelements.Path(good_part(values.get("d", "")))
-        elif element.tag in ("polyline", "polygon"):
-            listed = _numbers(values.get("points", ""))
-            pairs = list(zip(listed[::2], listed[1::2], strict=False))
-            shape = svgelements.Path(_SHAPES[element.tag](*pairs)) if len(pairs) > 1 else svgelements.Path()
+            shape = svgelements.Path(
+                " ".join(command + " ".join(numbers) for command, numbers in good_part(values.get("d", "")))
+            )
         else:
             drawn = _SHAPES[element.tag](values)
             drawn.render(ppi=96, width=whole[0], height=whole[1])  # what lengths like 5% and 3mm are measured by
             shape = svgelements.Path(drawn)
         path = abs(shape * matrix)
+    except TooMuch:
+        raise
     except (ValueError, TypeError, AttributeError, IndexError, ZeroDivisionError, OverflowError, KeyError):
         return  # svgelements raises many types on attributes that make no sense; a browser draws nothing of them
     places_of: list[list[tuple[float, float]]] = [[]]
@@ -199,10 +235,30 @@ def _pieces(element: Element, matrix: svgelements.Matrix, whole: list[float]) ->
                 places_of[-1].append(_xy(segment.end))
         else:
             places_of[-1] += _curve(segment)
-    for places in places_of:
-        stroke = np.array(places, np.float64)
-        if len(stroke) and np.isfinite(stroke).all() and np.abs(stroke).max() < 1e6:
-            yield stroke.astype(np.float32)
+    for places in filter(None, places_of):
+        yield from _finite(np.array(places, np.float64))
+
+
+def _finite(stroke: npt.NDArray[np.float64]) -> Iterator[Stroke]:
+    if np.isfinite(stroke).all() and np.abs(stroke).max() < 1e6:
+        yield stroke.astype(np.float32)
+
+
+def _corners(element: Element) -> list[list[tuple[float, float]]] | None:
+    """The points of a shape of straight lines, in its own units; None for one that has curves, or units."""
+    if element.tag == "path":
+        data = element.get("d", "")
+        return None if _CURVED.search(data) else _straight(good_part(data))
+    if element.tag in ("polyline", "polygon"):
+        listed = _numbers(element.get("points", ""))
+        pairs = list(zip(listed[::2], listed[1::2], strict=False))
+        return [pairs + pairs[:1] * (element.tag == "polygon")] if len(pairs) > 1 else []
+    if element.tag == "line":
+        ends = [element.get(name, "0") for name in ("x1", "y1", "x2", "y2")]
+        if all(map(_PLAIN.fullmatch, ends)):
+            x1, y1, x2, y2 = map(float, ends)
+            return [[(x1, y1), (x2, y2)]]
+    return None
 
 
 def _curve(segment: svgelements.Curve) -> list[tuple[float, float]]:

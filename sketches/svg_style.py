@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 import cssselect2
 import tinycss2
 
+MAX_CSS = 200_000  # characters: it is parsed at a few megabytes a second
 MAX_RULES = 2_000  # each is matched against each element
 MAX_MATCHES = 5_000_000
 
@@ -18,7 +19,10 @@ def inline_styles(root: Element) -> None:
     CSS of a sheet so large that matching it would take long.
     """
     rules: list[tuple[Any, dict[str, str]]] = []
-    for style in root.iter("style"):
+    sheets = list(root.iter("style"))
+    if sum(len(style.text or "") for style in sheets) > MAX_CSS:
+        sheets = []
+    for style in sheets:
         rules += _rules(tinycss2.parse_stylesheet(style.text or "", skip_comments=True, skip_whitespace=True))
     elements = sum(1 for _ in root.iter())
     if rules and len(rules) <= MAX_RULES and len(rules) * elements <= MAX_MATCHES:

@@ -146,6 +146,8 @@ BAD_JSON = {
     "no class": ('{"strokes": [[[0, 1], [0, 1]]], "classes": []}', 422, "classes"),
     "unknown key": ('{"strokes": [[[0, 1], [0, 1]]], "kk": 3}', 422, "kk"),
     "too many points": ('{"strokes": [[[' + "0," * 60_000 + "1],[" + "0," * 60_000 + "1]]]}", 422, r"strokes.*"),
+    "400,000 numbers in few bytes": ('{"strokes": [[[' + "0," * 400_000 + "1],[0,1]]]}", 422, "body"),
+    "20,000 names": ("{" + ",".join(f'"a{n}":1' for n in range(20_000)) + "}", 422, "body"),
     "10 million points": ('{"strokes": [[[' + POINTS + "],[" + POINTS + "]]]}", 413, "body"),
 }
 

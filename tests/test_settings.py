@@ -9,7 +9,9 @@ from web.serve import url_of
 from web.settings import SettingError, Settings, bounds, default, option, rules, variable
 
 GIVEN = ["--gallery", "somewhere"]
-DOCUMENTED = (Path(__file__).parents[1] / "docs" / "settings.md").read_text("utf-8")
+DOCUMENTED = [
+    " ".join(entry.split()) for entry in (Path(__file__).parents[1] / "docs" / "settings.md").read_text("utf-8").split("\n* ")
+]
 
 
 @pytest.mark.parametrize("name", rules())
@@ -22,10 +24,10 @@ def test_every_setting_is_explained_bounded_and_documented(name: str, capsys: py
         Settings.parse(["--help"], {})
     told = " ".join(capsys.readouterr().out.split())
     assert (variable(name) if rule.secret else option(name)) in told
-    row = next(
-        line for line in DOCUMENTED.splitlines() if line.startswith(f"| `{variable(name) if rule.secret else option(name)}`")
-    )
-    assert rule.help.replace("|", "\\|") in row and bounds(name) in row
+    entry = next(one for one in DOCUMENTED if one.startswith(f"`{variable(name) if rule.secret else option(name)}`"))
+    assert rule.help in entry and bounds(name) in entry
+    if default(name) and not rule.required:
+        assert f"default {default(name)}" in entry or isinstance(default(name), tuple)
 
 
 @pytest.mark.parametrize("name", [name for name, rule in rules().items() if rule.least is not None])

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import svgelements
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from sketches.raster import RasterSpec, rasterise
 from sketches.sketch import Strokes, as_strokes
 from sketches.svg import read_svg, write_svg
 from sketches.svg_document import NAMESPACE
+from sketches.svg_paint import _straight, good_part
 from sketches.upload import read_file
 from tests.drawings import drawings
 
@@ -270,3 +272,23 @@ def test_elements_within_elements_without_end_are_refused(closed: bool) -> None:
         read_svg(deep)
     shallow = "<svg>" + "<g>" * 200 + '<path d="M0,0L9,9" stroke="red"/>' + "</g>" * 200 + "</svg>"
     assert len(read_svg(shallow.encode()).strokes) == 1
+
+
+def test_what_takes_long_is_left_out_before_it_is_done() -> None:
+    many = "".join(f' a{number}="1"' for number in range(20_000))
+    with pytest.raises(DamagedSketch, match="20001 attributes"):
+        read(f'<path{many} d="M0 0L9 9"/>')
+    rules = ".a{fill:red}" * 20_000
+    assert len(read(f'<style>{rules}</style><path d="M0 0L9 9"/>')) == 1
+
+
+ARGUMENTS = {"M": 2, "L": 2, "H": 1, "V": 1, "Z": 0}
+STRAIGHT = st.lists(st.tuples(st.sampled_from("MmLlHhVvZz"), st.lists(st.integers(-9, 9), min_size=2, max_size=2)), max_size=9)
+
+
+@given(STRAIGHT)
+def test_straight_paths_lead_where_svgelements_says(steps: list[tuple[str, list[int]]]) -> None:
+    data = "M1 2" + "".join(kind + " ".join(map(str, numbers[: ARGUMENTS[kind.upper()]])) for kind, numbers in steps)
+    ours = [point for piece in _straight(good_part(data)) for point in piece]
+    theirs = [(float(segment.end.x), float(segment.end.y)) for segment in svgelements.Path(data)]
+    np.testing.assert_allclose(ours, theirs)

@@ -101,7 +101,7 @@ class Application:
         self.watch = Watch(self.live, lanes, self.reader, settings.log)
         app.before_request(_note_route)
         guard(app, settings)
-        app.before_request(_check_request)
+        app.before_request(partial(_check_request, settings.max_json_values))
         app.register_error_handler(Exception, problem_of)
         proxies = settings.trusted_proxies
         app.wsgi_app = ProxyFix(_Below(app.wsgi_app, settings.base_path), proxies, proxies, proxies, 0, proxies)  # type: ignore[method-assign]
@@ -114,7 +114,7 @@ class Application:
             Identity(proxies),
             Turnstile(settings.rate),
             body_seconds=settings.body_seconds,
-            body_memory=settings.body_memory_mb << 20,
+            body_memory=max(settings.body_memory_mb, settings.max_upload_mb) << 20,  # one at least must have room
         )
 
     def close(self) -> None:
@@ -192,7 +192,7 @@ def _note_route() -> None:
         timed.route = request.url_rule.rule
 
 
-def _check_request() -> None:
+def _check_request(max_values: int) -> None:
     if request.args and request.path.startswith("/api/") and request.endpoint not in (None, *WITH_PARAMETERS):
         name = next(iter(request.args))[:40]
         todo = "put it into the body" if request.method == "POST" else "leave it out"
@@ -204,12 +204,20 @@ def _check_request() -> None:
     if request.mimetype not in ("application/json", "multipart/form-data"):
         raise UnsupportedMediaType("send application/json with `strokes`, or multipart/form-data with a `file`")
     if request.mimetype == "application/json":
+        if _values(request.get_data()) > max_values:
+            message = f"the body holds too many values: at most {max_values:,} are read; send fewer points or names"
+            raise InvalidRequest([FieldError(field="body", message=message)])
         try:
             body = request.get_json(silent=True)
         except RecursionError:  # fifty thousand opening brackets
             body = None
         if body is None:
             raise InvalidRequest([FieldError(field="body", message="the body is not JSON")])
+
+
+def _values(body: bytes) -> int:
+    """About how many values a JSON text has, told before any is made; a name counts as twenty, as that is what it costs."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{") + 20 * body.count(b":")
 
 
 def _refuse_invalid(req: object, resp: object, error: Exception | None, instance: object, adapter: object) -> None:

@@ -26,9 +26,9 @@ def add_change_routes(trazo: Application) -> None:
         if json:
             strokes = strokes_of(json)
         elif live.engine.of_pictures:
-            picture = reader.look(form.file.read())
+            picture = reader.look(form.file.stream)
         else:
-            strokes = reader.read(form.file.read()).strokes
+            strokes = reader.read(form.file.stream).strokes
         key = None if new.id is None else int(new.id)
         return sketch_answer(live.add(new.label, strokes, key, picture=picture)), HTTPStatus.CREATED
 

@@ -1,36 +1,36 @@
-"""Files of strangers are read in a process of their own, which can be killed.
+"""Files of strangers are read in processes of their own, which can be killed (web/reader_process.py).
 
-    Reader ── socket ── parent process ── fork ── child, which reads one file after the other
-
-The parent imports what reading needs and forks. The kernel ends the child when a file takes more seconds or memory than it may,
-or when a library crashes; the parent then says so on the socket and forks another child, within milliseconds and already warm.
+Reader ── socket ── parent process ── fork ── child, which reads one file after the other
 """
 
 import logging
 import os
 import pickle
 import queue
-import resource
+import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from sketches.errors import PictureError, SketchError
+from sketches.errors import PictureError
 from sketches.item import Picture
 from sketches.reading import Reading
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[1]
-LINES, COLOURS = b"L", b"C"  # what is wanted of a file goes before its bytes
+LINES, COLOURS = "lines", "colours"  # what is wanted of a file
+PIECE = 1 << 18  # bytes of a file that are in the server's memory at once
 CRASHED = "the file cannot be read; save it anew, as a plain PNG or SVG"
 
 
@@ -40,11 +40,30 @@ class ReadersBusy(Exception):
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one file may take: seconds of processor time, seconds by the clock, and megabytes."""
+    """What files may take: seconds of processor time and by the clock for each, and megabytes for all that are read at once."""
 
-    seconds: float = 0.9
+    seconds: float = 0.8
     wall_seconds: float = 5.0
-    memory_mb: int = 128
+    memory_mb: int = 112
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a child is told before it gets a file."""
+
+    token: str
+    wanted: str  # LINES or COLOURS
+    alone: bool  # the file may need more than its share of the memory: no other is read meanwhile
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a file: `kind` is read, refused, slow, large or crashed; `result` a Reading or an error."""
+
+    token: str
+    kind: str
+    result: Any = None
 
 
 class Reader:
@@ -55,32 +74,46 @@ class Reader:
         self.killed = 0  # files whose reading was ended
         self._idle: queue.LifoQueue[_Process] = queue.LifoQueue()  # the last one used is the warmest
         self._closed = threading.Event()
-        self._all = [_Process(bounds) for _ in range(processes)]
+        self._turns = tempfile.TemporaryFile()  # noqa: SIM115  closed with the reader
+        self._all = [_Process(bounds, processes, self._turns.fileno()) for _ in range(processes)]
         for process in self._all:
             self._idle.put(process)
 
-    def read(self, data: bytes) -> Reading:
-        """What `sketches.upload.read_file` makes of the bytes.
+    def read(self, file: IO[bytes] | bytes) -> Reading:
+        """What `sketches.upload.read_file` makes of a file.
 
         Raises SketchError, as that does, and for a file that takes too long or too much memory; ReadersBusy.
         """
-        reading: Reading = self._read(LINES + data)
+        reading: Reading = self._read(LINES, file)
         return reading
 
-    def look(self, data: bytes) -> Picture:
-        """What `sketches.photograph.as_photograph` makes of the bytes. Raises as `read`."""
-        picture: Picture = self._read(COLOURS + data)
+    def look(self, file: IO[bytes] | bytes) -> Picture:
+        """What `sketches.photograph.as_photograph` makes of a file. Raises as `read`."""
+        picture: Picture = self._read(COLOURS, file)
         return picture
 
-    def _read(self, asked: bytes) -> Any:
+    def _read(self, wanted: str, file: IO[bytes] | bytes) -> Any:
+        opened = BytesIO(file) if isinstance(file, bytes) else file
+        began = time.monotonic()
         with self._borrowed() as process:
-            outcome, result = process.ask(asked)
-        if outcome == "read":
-            return result
-        if outcome == "refused":
-            raise result
-        self.killed += outcome == "killed"
-        raise PictureError(result)
+            outcome = process.ask(opened, wanted, False, self.bounds.seconds)
+            if outcome.kind in ("large", "crashed"):  # libraries crash where they get no memory: once more, with all there is
+                left = self.bounds.seconds - (time.monotonic() - began)
+                if left > 0:
+                    outcome = process.ask(opened, wanted, True, left)
+        if outcome.kind == "read":
+            return outcome.result
+        if outcome.kind == "refused":
+            raise outcome.result
+        self.killed += 1
+        raise PictureError(self._why(outcome.kind))
+
+    def _why(self, kind: str) -> str:
+        if kind == "slow":
+            return f"the file takes longer than {self.bounds.seconds:g} s to read: send a simpler drawing or a smaller picture"
+        if kind == "large":
+            return f"the file takes more than {self.bounds.memory_mb} MB to read: send a smaller picture"
+        return CRASHED
 
     @contextmanager
     def _borrowed(self) -> "Iterator[_Process]":
@@ -92,125 +125,69 @@ class Reader:
             yield process
         finally:
             self._idle.put(process)
+            if self._closed.is_set():
+                process.end()
 
     def close(self) -> None:
         """End the processes; whatever they are reading is lost."""
+        self._closed.set()
         for process in self._all:
             process.end()
+        self._turns.close()
 
 
 class _Process:
     """One pair of parent and child, started anew should it not answer at all."""
 
-    def __init__(self, bounds: Bounds) -> None:
-        self._bounds = bounds
+    def __init__(self, bounds: Bounds, readers: int, turns: int) -> None:
+        self._bounds, self._readers, self._turns = bounds, readers, turns
         self._start()
 
     def _start(self) -> None:
         self._socket, theirs = Pipe()
         bounds = self._bounds
-        arguments = [theirs.fileno(), bounds.seconds, bounds.wall_seconds, bounds.memory_mb]
+        arguments = [theirs.fileno(), self._turns, self._readers, bounds.wall_seconds, bounds.memory_mb]
         self._parent = subprocess.Popen(
-            [sys.executable, "-m", "web.reader", *map(str, arguments)],
+            [sys.executable, "-m", "web.reader_process", *map(str, arguments)],
             cwd=ROOT,
             # One thread, as several would only count several times against the processor's seconds.
             env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
-            pass_fds=[theirs.fileno()],
+            pass_fds=[theirs.fileno(), self._turns],
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl+C is for the server; and so that parent and child are ended together
         )
         theirs.close()
         self._warm = False
 
-    def ask(self, data: bytes) -> tuple[str, Any]:
-        patience = self._bounds.wall_seconds + (5 if self._warm else 60)  # the first one waits for the imports
+    def ask(self, file: IO[bytes], wanted: str, alone: bool, seconds: float) -> Outcome:
+        # Each reader may be at a file before this one is let in; and the first file waits for the imports.
+        patience = self._bounds.wall_seconds * self._readers + (5 if self._warm else 60)
+        job = Job(secrets.token_hex(8), wanted, alone, seconds)
         try:
-            self._socket.send_bytes(data)
+            self._send(job, file)
             if not self._socket.poll(patience):
                 raise TimeoutError
-            answer: tuple[str, Any] = pickle.loads(self._socket.recv_bytes())
+            outcome: Outcome = pickle.loads(self._socket.recv_bytes())
+            if outcome.token not in ("", job.token):
+                raise EOFError("another file's answer")
         except (OSError, EOFError, TimeoutError, pickle.UnpicklingError) as error:
             log.error("a reader of files does not answer (%r): started anew", error)
             self.end()
             self._start()
-            return "killed", CRASHED
+            return Outcome(job.token, "crashed")
         self._warm = True
-        return answer
+        return outcome
+
+    def _send(self, job: Job, file: IO[bytes]) -> None:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        self._socket.send_bytes(pickle.dumps((job, size)))
+        while piece := file.read(PIECE):
+            self._socket.send_bytes(piece)
+        self._socket.send_bytes(b"")
 
     def end(self) -> None:
         self._socket.close()
         with suppress(ProcessLookupError):
             os.killpg(self._parent.pid, signal.SIGKILL)
         self._parent.wait()
-
-
-def main() -> None:
-    """The parent: forks children that read, until the server is gone."""
-    descriptor, seconds, wall_seconds, memory_mb = sys.argv[1:]
-    socket = Connection(int(descriptor))
-    bounds = Bounds(float(seconds), float(wall_seconds), int(memory_mb))
-    import sketches.photograph
-    import sketches.upload  # noqa: F401
-
-    while True:
-        child = os.fork()
-        if child == 0:
-            _read_files(socket, bounds)
-            os._exit(0)
-        _, status = os.waitpid(child, 0)
-        if os.WIFEXITED(status):  # the server closed the socket
-            return
-        socket.send_bytes(pickle.dumps(("killed", _why(os.WTERMSIG(status), bounds))))
-
-
-def _why(ended_by: int, bounds: Bounds) -> str:
-    if ended_by in (signal.SIGPROF, signal.SIGALRM):
-        return f"the file takes longer than {bounds.seconds:g} s to read: send a simpler drawing or a smaller picture"
-    return CRASHED
-
-
-def _read_files(socket: Connection, bounds: Bounds) -> None:
-    """The child."""
-    from sketches.photograph import as_photograph
-    from sketches.upload import read_file
-
-    memory = _address_space() + (bounds.memory_mb << 20)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    while True:
-        try:
-            data = socket.recv_bytes()
-        except (EOFError, OSError):
-            return
-        resource.setrlimit(resource.RLIMIT_AS, (memory, resource.RLIM_INFINITY))
-        # Unhandled, both signals end the process, whatever a library is in the midst of.
-        signal.setitimer(signal.ITIMER_PROF, bounds.seconds)
-        signal.setitimer(signal.ITIMER_REAL, bounds.wall_seconds)
-        answer: tuple[str, Any]
-        try:
-            content = data[1:]
-            answer = "read", read_file(content) if data[:1] == LINES else as_photograph(content)
-        except (SketchError, MemoryError) as error:
-            if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
-                answer = "killed", f"the file takes more than {bounds.memory_mb} MB to read: send a smaller picture"
-            else:
-                answer = "refused", error
-        except RecursionError:
-            answer = "refused", PictureError("the file nests too deep; save it as a plain PNG or SVG")
-        except Exception:  # what nobody foresaw of a library that reads what strangers wrote
-            log.exception("unexpected failure to read a file of %d bytes", len(data))
-            answer = "killed", CRASHED
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-        socket.send_bytes(pickle.dumps(answer, protocol=5))
-
-
-def _address_space() -> int:
-    """Bytes of this process' address space."""
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-
-
-if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    main()

@@ -66,9 +66,9 @@ def add_search_routes(trazo: Application) -> None:
         engine = live.engine
         look: Look
         if engine.of_pictures:
-            reading, look = None, reader.look(form.file.read())
+            reading, look = None, reader.look(form.file.stream)
         else:
-            reading = reader.read(form.file.read())
+            reading = reader.read(form.file.stream)
             look = reading.strokes
         decode = {"decode": 1000 * (time.perf_counter() - started)}
         results = engine.similar(look, form.k, form.classes, **_asked(form))
@@ -110,7 +110,7 @@ def add_search_routes(trazo: Application) -> None:
         """Which parts of a drawing (JSON), or regions of a picture (a file), its nearness to a sketch rests on."""
         engine = live.engine
         if form:
-            told = explain_regions(engine, reader.look(form.file.read()), id_of(form.id))
+            told = explain_regions(engine, reader.look(form.file.stream), id_of(form.id))
             regions = [RegionAnswer(**asdict(region)) for region in told.regions]
             return jsonify(ExplainAnswer(snapshot=engine.snapshot.name, distance=told.distance, regions=regions).model_dump())
         found = explain(engine, strokes_of(json), id_of(json.id))

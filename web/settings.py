@@ -91,7 +91,13 @@ class Settings:
 
     max_upload_mb: int = _setting(16, "megabytes of an uploaded file: what a phone's camera makes, and not more", 1, 256)
     max_json_mb: int = _setting(2, "megabytes of a JSON body: the longest drawing that is read takes about half", 1, 64)
-    body_memory_mb: int = _setting(128, "megabytes of bodies held at once, of all requests together; beyond, 503", 8, 4_096)
+    max_json_values: int = _setting(
+        300_000,
+        "numbers, lists and texts in a JSON body, where a name counts as twenty: the longest drawing that is read has 250,000",
+        1_000,
+        10_000_000,
+    )
+    body_memory_mb: int = _setting(32, "megabytes of bodies held at once, of all requests together; beyond, 503", 8, 4_096)
     body_seconds: float = _setting(20.0, "seconds a body may take to arrive, and an answer to be taken", 0.1, 600)
     idle_seconds: float = _setting(30.0, "seconds a connection may take to send a request's head, idle time included", 0.1, 600)
     connections: int = _setting(1_000, "open connections; beyond, whichever has been idle longest is closed", 10, 100_000)
@@ -100,13 +106,20 @@ class Settings:
 
     readers: int = _setting(2, "processes that read uploaded files, so that one hostile file does not stop others", 1, 16)
     read_seconds: float = _setting(
-        0.9, "seconds of processor time to read one file: 48 million pixels in colour take half", 0.1, 60
+        0.8, "seconds of processor time to read one file: 12 million pixels of a PNG in colour take half", 0.1, 60
     )
     read_wall_seconds: float = _setting(5.0, "seconds by the clock to read one file, on a busy machine", 0.1, 120)
     read_memory_mb: int = _setting(
-        128, "megabytes a file may take while it is read: 36 million pixels in colour, three times as many in grey", 32, 4_096
+        112,
+        "megabytes for all files that are read at once: 16 million pixels of a PNG in colour, 48 of a JPEG; what takes more "
+        "than one reader's share is read alone",
+        32,
+        4_096,
     )
 
+    fold_at: int = _setting(
+        5_000, "changes that are folded into a new snapshot by a process beside the server; 0 folds none", 0, 1_000_000
+    )
     views: str = _setting(
         "admin",
         "who may say of a found sketch that it is what they drew, so that it is found by their drawing too: the admin, or "

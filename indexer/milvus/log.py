@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from indexer.milvus.server import Server
+from indexer.milvus.server import ASK, Server
 from indexer.milvus.tables import AT_ONCE, CHANGES, Row, among, chunks, create, pages, rows_with
 from nets.embedding import EMBEDDING_DIM
 
@@ -71,9 +71,10 @@ class Log:
 
     def lines(self, after: int = 0, level: str = "Strong") -> list[Line]:
         """The lines of every whole change with a larger number, in their order."""
+        seconds = ASK if level == "Bounded" else 60.0  # who only looks by has no time
         found = [
             _line(row)
-            for page in pages(self._server, self._table, Line._fields[1:], "", level, 10_000, _key(after + 1, 0)[:-1])
+            for page in pages(self._server, self._table, Line._fields[1:], "", level, 10_000, _key(after + 1, 0)[:-1], seconds)
             for row in page
         ]
         self._seen = max(self._seen, found[-1].number if found else 0)

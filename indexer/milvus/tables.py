@@ -73,6 +73,7 @@ def pages(
     level: str = "Session",
     size: int = PAGE,
     after: int | str | None = None,
+    seconds: float = 60.0,
 ) -> Iterator[list[Row]]:
     """The rows in the order of their keys, some at a time: all with numbers for keys, or those with a key `after` this one."""
     while True:
@@ -84,7 +85,7 @@ def pages(
             output_fields=["pk", *fields],
             limit=size,
             consistency_level=level,
-            seconds=60,
+            seconds=seconds,
         )
         if rows:
             yield rows
