@@ -71,6 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="DIR",
         help="folder of <thing>.ndjson: things without a class, which the looks learn to tell apart (`nets things` makes one)",
     )
+    training.add_argument("--frozen", type=int, metavar="N", help="stages that keep their weights (default 0)")
     training.add_argument("--unfinished", type=float, help="share of drawings cut short in the last epoch (default 0.1)")
     _add_balance(training)
     training.add_argument("--size", type=int, help="width and height that the net sees, in pixels (default: the recipe's)")
@@ -154,7 +155,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     recipe = RECIPES[args.recipe or _recipe_for(args.net, args.trained)]
     changes = (
         *("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "teaching", "patience", "augment"),
-        *("share", "scale", "handedness", "unfinished"),
+        *("share", "scale", "handedness", "unfinished", "frozen"),
     )
     if args.penalised and not args.epoch_per_class:
         raise TrainingError("--penalised samples fewer of N drawings a class: name N with --epoch-per-class")

@@ -97,6 +97,26 @@ def test_efficientnet_starts_from_imagenet_and_is_fitted_in_the_end(
     assert "but for --net efficientnet" in capsys.readouterr().err
 
 
+def test_frozen_stages_keep_their_weights_and_statistics(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = tmp_path / "efficientnet.first.safetensors", tmp_path / "efficientnet.second.safetensors"
+    options = ("--net", "efficientnet", "--recipe", "tune", "--batch-size", "16", "--iterations", "2", "--per-class", "20")
+    assert main(command(data, first, *options, "--init", "imagenet")) == 0
+    assert main(command(data, second, *options, "--init", str(first), "--frozen", "3")) == 0
+    before, after = load_checkpoint(first).weights, load_checkpoint(second).weights
+    frozen = [name for name in before if name.startswith(("stem.", "stages.0.", "stages.1.", "stages.2."))]
+    assert any("running_var" in name for name in frozen)
+    assert all(np.array_equal(before[name], after[name]) for name in frozen)
+    assert not np.array_equal(before["stages.3.0.convs.0.weight"], after["stages.3.0.convs.0.weight"])
+
+    capsys.readouterr()
+    assert main(command(data, tmp_path / "efficientnet.x.safetensors", *options, "--frozen", "8")) == 2
+    assert "has 7 stages" in capsys.readouterr().err
+    assert main(command(data, tmp_path / "trazonet.x.safetensors", "--frozen", "1")) == 2
+    assert "leave out --frozen" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("net", ["sknet", "skresnet"])
 def test_the_reports_recipe_trains_the_reports_nets(net: str, data: Path, tmp_path: Path) -> None:
     out = tmp_path / f"{net}.report.safetensors"

@@ -49,6 +49,8 @@ class Recipe:
     unfinished            with augment: share of the drawings that stop before their end, in the last epoch; it begins at 0.1
     things                with augment: so many drawings of things without a class beside each drawing of a class, where the
                           run has such things (nets/training/things.py)
+    frozen                so many of the first stages of a net keep their weights, and the stem too; 0: all of it learns.
+                          They are the slow ones: with 3 of EfficientNet's 7, training is 1.9 times as fast (nets/LOG.md)
     ema                   decay of the weight average that is validated and kept; 0 keeps the last weights
     validation_per_class  drawings taken out of train to choose the epoch by; 0 keeps the last epoch
     patience              stop after this many epochs without a better validation accuracy
@@ -73,6 +75,7 @@ class Recipe:
     augment: bool = True
     unfinished: float = 0.1
     things: float = 0.25
+    frozen: int = 0
     ema: float = 0.998
     validation_per_class: int = 10
     patience: int = 6

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nets.architectures.efficientnet import EfficientNet
 from nets.architectures.export import write_net
 from nets.architectures.photograph import PhotographNet
 from nets.architectures.posterior import PosteriorNet
@@ -195,6 +196,8 @@ def fresh_net(run: Run, training: Labelled) -> nn.Module:
         start_from_imagenet(net, run.init)
     elif run.init:
         start_from(net, training.classes, run.init)
+    if recipe.frozen:
+        _freeze(net, recipe.frozen)
     if isinstance(net, PhotographNet):
         if run.pretrained:
             from nets.architectures.transformer import pretrained  # here, as in the registry
@@ -202,6 +205,14 @@ def fresh_net(run: Run, training: Labelled) -> nn.Module:
             net.backbone.load_state_dict(pretrained(run.pretrained)[1])
         net.freeze({"whole": len(net.backbone.last()), "last": LAST, "head": 0}[run.trained])
     return net
+
+
+def _freeze(net: nn.Module, stages: int) -> None:
+    if not isinstance(net, EfficientNet):
+        raise TrainingError("only the nets of the EfficientNet family have stages to freeze: leave out --frozen")
+    if not 0 < stages <= len(net.stages):
+        raise TrainingError(f"--frozen {stages}: this net has {len(net.stages)} stages")
+    net.freeze(stages)
 
 
 def _finished(run: Run, training: Labelled, things: SketchSet | None, weights: dict[str, Tensor]) -> dict[str, Tensor]:
