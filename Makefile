@@ -16,7 +16,7 @@ serve: .venv/installed
 	$(BIN)/python -m indexer first --gallery $(GALLERY) $(if $(DATA),--data $(DATA))
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/python server.py --gallery $(GALLERY) --host $(HOST) --port $(PORT)
 
-test: .venv/installed-dev check
+test: .venv/installed-dev .milvus/tried check
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: .venv/installed-dev
@@ -26,7 +26,7 @@ check: .venv/installed-dev
 	$(BIN)/mypy server.py
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .milvus .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -40,3 +40,17 @@ clean:
 	@echo "Installing what training, evaluation and the tests need; the first time this takes a few minutes."
 	$(BIN)/pip install --quiet --requirement requirements.txt --requirement requirements-dev.txt
 	touch $@
+
+# A real Milvus server for the tests, in an environment of its own: it asks for older versions of what we use. Where it cannot
+# be installed its tests are skipped, and say so.
+.milvus/installed:
+	rm -rf .milvus
+	$(PYTHON) -m venv .milvus
+	.milvus/bin/pip install --quiet "milvus==2.3.5" "setuptools<81"
+	touch $@
+
+.milvus/tried: requirements-milvus.txt .venv/installed-dev
+	@echo "Installing a Milvus server for the tests; the first time this takes half a minute."
+	$(BIN)/pip install --quiet --requirement requirements-milvus.txt && $(MAKE) --silent .milvus/installed || \
+		echo "No Milvus server could be installed here: its tests will be skipped." >&2
+	mkdir -p .milvus && touch $@

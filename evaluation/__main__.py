@@ -14,6 +14,7 @@ from evaluation.ann import candidates, draw_frontier, frontier, sweep
 from evaluation.compare import write_comparison
 from evaluation.latency import in_process, over_http, single_queries
 from evaluation.leave_one_out import LeaveOneOut, leave_one_out, sampled_rows
+from evaluation.milvus import sweep_on_milvus
 from evaluation.neighbours import draw_neighbours
 from evaluation.pictures import SHEETS
 from evaluation.provenance import provenance
@@ -24,6 +25,8 @@ from evaluation.subject import DRAWINGS, Subject, of_drawings, of_file, of_galle
 from evaluation.uploads import uploads
 from indexer.errors import GalleryError
 from indexer.index import IndexSpec, decoded
+from indexer.milvus.address import parse_gallery
+from indexer.milvus.gallery import gallery_at
 from indexer.snapshot import open_current
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
@@ -91,20 +94,20 @@ def _parser() -> argparse.ArgumentParser:
     uploading.add_argument("--kinds", nargs="+", choices=SHEETS, metavar="KIND", help=f"of {', '.join(SHEETS)}; default: all")
 
     drawing = commands.add_parser("neighbours", help="draw random sketches of a gallery with their nearest neighbours")
-    drawing.add_argument("--gallery", type=Path, required=True, metavar="G")
+    drawing.add_argument("--gallery", type=parse_gallery, required=True, metavar="G")
     drawing.add_argument("--out", type=Path, default=Path("reports/neighbours.png"), metavar="FILE", help="PNG or SVG")
     drawing.add_argument("--queries", type=_positive, default=20)
     drawing.add_argument("--k", type=_positive, default=10)
 
     indexing = commands.add_parser("ann", help="indexes: recall of the exact neighbours against speed, memory, build time")
-    indexing.add_argument("--gallery", type=Path, required=True, metavar="G")
+    indexing.add_argument("--gallery", type=parse_gallery, required=True, metavar="G")
     indexing.add_argument("--out", type=Path, default=Path("reports/ann.svg"), metavar="FILE", help="PNG or SVG")
     indexing.add_argument("--queries", type=_positive, default=500)
     indexing.add_argument("--drawings", type=_positive, metavar="N", help="of the gallery, at random (default: all)")
     indexing.add_argument("--k", type=_positive, default=10)
 
     timing = commands.add_parser("latency", help="milliseconds of a query: by stage, from many threads, over HTTP")
-    timing.add_argument("--gallery", type=Path, required=True, metavar="G")
+    timing.add_argument("--gallery", type=parse_gallery, required=True, metavar="G")
     timing.add_argument("--queries", type=_positive, default=300)
 
     for command in commands.choices.values():
@@ -114,7 +117,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_subject(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
     subject = parser.add_mutually_exclusive_group(required=True)
-    subject.add_argument("--gallery", type=Path, metavar="G", help="the current snapshot of a gallery, as it is served")
+    subject.add_argument(
+        "--gallery", type=parse_gallery, metavar="G", help="a gallery as it is served: its folder, or milvus://host:port/name"
+    )
     subject.add_argument("--data", type=Path, metavar="DIR", help="folder of <class>.ndjson, embedded by --checkpoint")
     parser.add_argument("--checkpoint", default=DEFAULT, help="a file or a shipped name, with --data")
     parser.add_argument(
@@ -234,6 +239,9 @@ def _neighbours(args: argparse.Namespace) -> None:
 
 
 def _ann(args: argparse.Namespace) -> None:
+    if not isinstance(args.gallery, Path):
+        _ann_on_milvus(args)
+        return
     snapshot = open_current(args.gallery)
     manifest = snapshot.manifest
     count = min(args.drawings or snapshot.views, snapshot.views)
@@ -263,6 +271,17 @@ def _ann(args: argparse.Namespace) -> None:
             }
         )
     )
+
+
+def _ann_on_milvus(args: argparse.Namespace) -> None:
+    snapshot = gallery_at(args.gallery).snapshot()
+    settings = sweep_on_milvus(snapshot, args.k, args.queries)
+    print(f"{'ann_recall':>10} {'queries/s':>10}  search")
+    for one in settings:
+        words = " ".join(f"{name}={value}" for name, value in one.parameters.items())
+        print(f"{one.ann_recall:10.4f} {one.queries_per_second:10.1f}  {words or 'every view'}")
+    told = {"served": snapshot.manifest.factory, "snapshot": snapshot.name, "drawings": len(snapshot), "k": args.k}
+    print(json.dumps({"settings": [asdict(one) for one in settings], **told, **provenance(args.seed)}))
 
 
 def _latency(args: argparse.Namespace) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import requests
 from tqdm import tqdm
 
+from indexer.milvus.address import Gallery
 from nets.encoder import Encoder
 from search.engine import SearchEngine
 from sketches.item import Look, Picture
@@ -81,7 +82,7 @@ def in_process(engine: SearchEngine, drawings: Sequence[Look]) -> list[Load]:
         return [_closed_loop(lambda number: _asked(engine, drawings[number]), len(drawings), clients) for clients in CLIENTS]
 
 
-def over_http(gallery: Path, drawings: Sequence[Look]) -> list[Load]:
+def over_http(gallery: Gallery, drawings: Sequence[Look]) -> list[Load]:
     """Many clients asking the real server on loopback, which runs beside them on the same cores."""
     bodies: list[dict[str, Any]] = [
         {"files": {"file": one.data}, "data": {"k": K}}
@@ -152,14 +153,14 @@ def _one_thread() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def server(gallery: Path) -> Iterator[str]:
+def server(gallery: Gallery) -> Iterator[str]:
     """The URL of a server of this gallery on a free port, which ends with the block."""
     root = Path(__file__).parents[1]
     command = [
         sys.executable,
         "server.py",
         "--gallery",
-        str(gallery.resolve()),
+        str(gallery.resolve() if isinstance(gallery, Path) else gallery),
         "--port",
         "0",
         "--queue",

@@ -15,13 +15,12 @@ import numpy.typing as npt
 from scipy.special import softmax
 
 from evaluation.ranking import EvaluationError
-from indexer.contents import contents
 from indexer.entry import Entry
-from indexer.overlay import Overlay
+from indexer.milvus.address import Gallery
 from indexer.record import decode_item
-from indexer.snapshot import open_current
 from nets.classify import classifier_report
 from nets.encoder import Encoder
+from search.engine import SearchEngine
 from sketches.labelled import Labelled
 from sketches.picture_set import PictureSet
 from sketches.sketch_set import SketchSet
@@ -99,25 +98,24 @@ def of_drawings(encoder: Encoder, sketches: Labelled) -> Subject:
     return Subject(embeddings, sketches.labels, sketches.ids, sketches.classes, source, drawn)
 
 
-def of_gallery(gallery: Path, drawings: int = DRAWINGS, seed: int = 0) -> Subject:
+def of_gallery(gallery: Gallery, drawings: int = DRAWINGS, seed: int = 0) -> Subject:
     """A gallery as it is served: the items of the current snapshot and the changes since, by their stored embeddings.
 
     Of a gallery that has more than `drawings` items a random sample, as `source` says: what is measured then is a gallery of
     that size. Of an item with several views its own drawing counts. The classifier's answers are not stored; they are
     computed again from the strokes. Raises GalleryError.
     """
-    snapshot, overlay = open_current(gallery), Overlay(gallery)
-    every = contents(snapshot, overlay, snapshot.manifest.net, overlay.last())
-    entries, total = _sampled((entry for entry in every if entry.own), drawings, seed)
+    engine = SearchEngine.open(gallery)
+    entries, total = _sampled(engine.entries(), drawings, seed)
     classes = tuple(sorted({entry.label for entry in entries}))
     items = (decode_item(entry.record, entry.id, entry.label) for entry in entries)
-    pictures = takes_pictures(snapshot.encoder.config.view)
-    again = of_drawings(snapshot.encoder, PictureSet.of(items, classes) if pictures else SketchSet.of(items, classes))
+    pictures = takes_pictures(engine.encoder.config.view)
+    again = of_drawings(engine.encoder, PictureSet.of(items, classes) if pictures else SketchSet.of(items, classes))
     embeddings = again.embeddings.copy()
     for row, entry in zip(embeddings, entries, strict=True):
         if entry.embedding is not None:
-            row[: snapshot.dimensions] = entry.embedding
-    source = {"snapshot": snapshot.name, "changes": overlay.last(), "sampled_from": total, **again.source}
+            row[: engine.snapshot.manifest.dimensions] = entry.embedding
+    source = {"snapshot": engine.snapshot.name, "changes": engine.unfolded, "sampled_from": total, **again.source}
     return replace(again, embeddings=embeddings, source=source)
 
 

@@ -17,11 +17,17 @@ from evaluation.gate import judge
 from evaluation.ranking import EvaluationError
 from indexer.backup import backup, restore
 from indexer.build import MEMORY, build
+from indexer.copy import copy
 from indexer.errors import GalleryError, NotPublished
 from indexer.first import first_gallery
 from indexer.fold import fold
 from indexer.housekeeping import collect, entries, verify
 from indexer.index import IndexSpec, parse_index
+from indexer.milvus import build as on_milvus
+from indexer.milvus import keeping
+from indexer.milvus.address import Address, parse_gallery
+from indexer.milvus.gallery import MilvusGallery, gallery_at
+from indexer.milvus.nearest import parse_milvus_index
 from indexer.online import change_gallery
 from indexer.pointer import current_snapshot
 from indexer.rebuild import Gate, own_checkpoint, rebuild
@@ -41,13 +47,18 @@ def main(arguments: list[str] | None = None) -> int:
 
     def command(name: str, run: Callable[[argparse.Namespace], dict[str, Any]], words: str) -> argparse.ArgumentParser:
         one = commands.add_parser(name, help=words, description=words)
-        one.add_argument("--gallery", type=Path, required=True, metavar="G", help="the gallery's folder")
+        where = "the gallery's folder, or milvus://host:port/name"
+        one.add_argument("--gallery", type=parse_gallery, required=True, metavar="G", help=where)
         one.set_defaults(run=run)
         return one
 
     building = command("build", _build, "embed a folder of drawings and publish them as the current snapshot")
     building.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of pictures or <class>.ndjson files")
     building.add_argument("--verbose", action="store_true", help="name each file that is left out")
+    building.add_argument(
+        "--part", type=_part, metavar="I/N", help="on Milvus: embed the I-th of N parts only, from any machine"
+    )
+    building.add_argument("--publish", type=_at_least_one, metavar="N", help="on Milvus: publish what N parts have embedded")
     building.add_argument("--discard-changes", action="store_true", help="drop the drawings that were added online")
     add_selection(building)
 
@@ -95,9 +106,18 @@ def main(arguments: list[str] | None = None) -> int:
     restoring = command("restore", _restore, "make a gallery what it was when it was backed up, while it is served")
     restoring.add_argument("--from", dest="source", type=Path, required=True, metavar="DIR", help="a backup")
     restoring.add_argument("--discard-changes", action="store_true", help="drop what was changed since the backup")
+    copying = commands.add_parser(
+        "copy", help="copy a gallery with its changes to where none is, from a folder to Milvus or back"
+    )
+    copying.add_argument("source", type=parse_gallery, metavar="FROM")
+    copying.add_argument("target", type=parse_gallery, metavar="TO")
+    copying.set_defaults(run=_copy)
     command("upgrade", _upgrade, "take over a gallery that an older version made")
 
     args = parser.parse_args(arguments)
+    if isinstance(getattr(args, "gallery", None), Address) and args.run in (_first, _fold, _restore, _upgrade):
+        instead = {_first: "build", _fold: "rebuild", _restore: "copy", _upgrade: "rebuild"}[args.run]
+        parser.error(f"this command is for a gallery in a folder; on Milvus use `{instead}`")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         print(json.dumps(args.run(args)))
@@ -123,6 +143,10 @@ def _sentence(error: Exception) -> str:
 def _build(args: argparse.Namespace) -> dict[str, Any]:
     encoder = Encoder(find_checkpoint(args.checkpoint))
     source = {"protocol": args.protocol} if args.protocol else {"folder": args.data.name, "per_class": args.per_class}
+    if isinstance(args.gallery, Address):
+        return _build_on_milvus(args, gallery_at(args.gallery), encoder, source)
+    if args.part or args.publish:
+        raise GalleryError("--part and --publish build a gallery on Milvus: name it with --gallery milvus://host:port/name")
     return _shown(
         build(
             args.gallery,
@@ -136,13 +160,34 @@ def _build(args: argparse.Namespace) -> dict[str, Any]:
     )
 
 
+def _build_on_milvus(
+    args: argparse.Namespace, gallery: MilvusGallery, encoder: Encoder, source: dict[str, Any]
+) -> dict[str, Any]:
+    chosen = parse_milvus_index(args.index) if args.index else None
+    if args.part:
+        return on_milvus.embed_part(gallery, selected_items(args, encoder.config.view), encoder, source, *args.part)
+    if args.publish:
+        changes = args.discard_changes
+        return _shown(on_milvus.publish(gallery, encoder, source, args.publish, discard_changes=changes, index=chosen))
+    return _shown(
+        on_milvus.build(gallery, selected_items(args, encoder.config.view), encoder, source, args.discard_changes, chosen)
+    )
+
+
 def _first(args: argparse.Namespace) -> dict[str, Any]:
     manifest = first_gallery(args.gallery, args.checkpoint, args.data, args.source)
     return _shown(manifest) if manifest else {"gallery": "as it was"}
 
 
 def _rebuild(args: argparse.Namespace) -> dict[str, Any]:
-    path, name = (find_checkpoint(args.checkpoint), None) if args.checkpoint else own_checkpoint(args.gallery)
+    remote = gallery_at(args.gallery) if isinstance(args.gallery, Address) else None
+    if args.checkpoint:
+        encoder = Encoder(find_checkpoint(args.checkpoint))
+    elif remote:
+        encoder = remote.snapshot().encoder
+    else:
+        path, name = own_checkpoint(args.gallery)
+        encoder = Encoder(path, name=name)
 
     def gate(
         before: npt.NDArray[np.float32],
@@ -159,26 +204,34 @@ def _rebuild(args: argparse.Namespace) -> dict[str, Any]:
         logging.info("%s", verdict.summary)
         return Gate(verdict.passed, verdict.summary, asdict(verdict))
 
-    encoder = Encoder(path, name=name)
+    if remote:
+        chosen = parse_milvus_index(args.index) if args.index else None
+        return _shown(on_milvus.rebuild(remote, encoder, gate, args.force, chosen))
     return _shown(rebuild(args.gallery, encoder, gate, args.force, memory=args.memory, index=_index(args)))
 
 
 def _rollback(args: argparse.Namespace) -> dict[str, Any]:
+    if isinstance(args.gallery, Address):
+        return {"current": keeping.rollback(gallery_at(args.gallery), args.to)}
     return {"current": rollback(args.gallery, args.to)}
 
 
 def _list(args: argparse.Namespace) -> dict[str, Any]:
-    found = entries(args.gallery)
+    remote = gallery_at(args.gallery) if isinstance(args.gallery, Address) else None
+    found = keeping.entries(remote) if remote else entries(args.gallery)
     for entry in found:
         quality = f"{entry.map:.4f}" if entry.map is not None else "-"
         print(
             f"{entry.state:9}  {entry.name:33}  {entry.created:25}  {entry.size:8d} drawings  {entry.megabytes:8.1f} MB  "
             f"mAP {quality:6}  {entry.gate or '-':7}  {entry.checkpoint}"
         )
-    return {"current": current_snapshot(args.gallery).name, "snapshots": [asdict(entry) for entry in found]}
+    current = remote.current() if remote else current_snapshot(args.gallery).name
+    return {"current": current, "snapshots": [asdict(entry) for entry in found]}
 
 
 def _verify(args: argparse.Namespace) -> dict[str, Any]:
+    if isinstance(args.gallery, Address):
+        return keeping.verify(gallery_at(args.gallery), args.snapshot)
     return verify(args.gallery, args.snapshot)
 
 
@@ -188,11 +241,15 @@ def _fold(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _gc(args: argparse.Namespace) -> dict[str, Any]:
+    if isinstance(args.gallery, Address):
+        return {"removed": keeping.collect(gallery_at(args.gallery), args.keep)}
     return {"removed": collect(args.gallery, args.keep)}
 
 
 def _add(args: argparse.Namespace) -> dict[str, Any]:
-    drawings = list(selected_items(args, open_current(args.gallery).encoder.config.view))
+    remote = isinstance(args.gallery, Address)
+    snapshot = gallery_at(args.gallery).snapshot() if remote else open_current(args.gallery)
+    drawings = list(selected_items(args, snapshot.encoder.config.view))
     return {"added": len(drawings), "change": change_gallery(args.gallery, added=drawings)}
 
 
@@ -205,7 +262,13 @@ def _remove(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _backup(args: argparse.Namespace) -> dict[str, Any]:
+    if isinstance(args.gallery, Address):
+        return {"backup": str(args.to), **_shown(copy(args.gallery, args.to))}
     return {"backup": str(args.to), **_shown(backup(args.gallery, args.to))}
+
+
+def _copy(args: argparse.Namespace) -> dict[str, Any]:
+    return {"copy": str(args.target), **_shown(copy(args.source, args.target))}
 
 
 def _restore(args: argparse.Namespace) -> dict[str, Any]:
@@ -230,6 +293,13 @@ def _bytes(word: str) -> int:
     if not number.isdecimal() or not int(number):
         raise argparse.ArgumentTypeError(f"{word!r} is no size; write one like 500M or 4G")
     return max(int(number) * {"": 1, "K": 1_000, "M": 1_000_000, "G": 1_000_000_000}[unit], 64_000_000)
+
+
+def _part(word: str) -> tuple[int, int]:
+    part, _, parts = word.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"{word!r} is no part; write one like 3/16")
+    return int(part), int(parts)
 
 
 def _at_least_one(word: str) -> int:

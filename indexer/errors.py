@@ -1,9 +1,10 @@
-"""What can be wrong with a gallery on disk.
+"""What can be wrong with a gallery.
 
 GalleryError           any of the below; the message says what was wrong and what to do
 ├── SnapshotError      a snapshot that is missing, damaged or does not fit
 ├── OverlayError       a database of changes that is missing, damaged or was replaced
 ├── GalleryBusy        another process holds the gallery; nothing was changed, and the same call may succeed later
+├── GalleryUnreachable a gallery on a server that does not answer, or refuses to; the same call may succeed later
 ├── ChangeRefused      a change that contradicts the gallery: an id twice, a missing one
 └── NotPublished       a rebuild that was finished, measured and found worse
 """
@@ -23,6 +24,10 @@ class OverlayError(GalleryError):
 
 class GalleryBusy(GalleryError):
     """A lock that another process held longer than we wait. Nothing was changed."""
+
+
+class GalleryUnreachable(GalleryError):
+    """A server that does not answer in time, is full, or refuses us. What was asked for may succeed later."""
 
 
 class ChangeRefused(GalleryError):

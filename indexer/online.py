@@ -6,6 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from indexer.entry import as_item
+from indexer.milvus.address import Gallery
+from indexer.milvus.changes import MilvusChanges
+from indexer.milvus.gallery import MilvusSnapshot, gallery_at
 from indexer.overlay import Added, Overlay
 from indexer.snapshot import open_current
 from nets.encoder import BATCH, Encoder
@@ -14,7 +17,7 @@ from sketches.sketch import Sketch
 
 
 def change_gallery(
-    gallery: Path, added: Sequence[Sketch] = (), removed: Sequence[int] = (), encoders: Sequence[Encoder] = ()
+    gallery: Gallery, added: Sequence[Sketch] = (), removed: Sequence[int] = (), encoders: Sequence[Encoder] = ()
 ) -> int:
     """Add drawings and remove ids, all or nothing, for good once this returns; the number of the change.
 
@@ -24,11 +27,13 @@ def change_gallery(
     already or a missing one, DamagedSketch for what an item may not have, GalleryError where the gallery cannot be read,
     GalleryBusy, OSError where the disk fails; then nothing has changed.
     """
-    snapshot = open_current(gallery)
+    snapshot = open_current(gallery) if isinstance(gallery, Path) else gallery_at(gallery).snapshot()
     items = [as_item(sketch) for sketch in added]
     loaded = {encoder.sha256: encoder for encoder in encoders}
     embedded = embed_items(items, loaded.get(snapshot.manifest.net) or snapshot.encoder) if items else []
-    return Overlay(gallery).change(
+    if isinstance(snapshot, MilvusSnapshot):
+        return MilvusChanges(snapshot.gallery, snapshot).change(embedded, removed)
+    return Overlay(snapshot.folder.parent.parent).change(
         snapshot.manifest.last_change, lambda key: snapshot.row(key) is not None, snapshot.manifest.net, embedded, removed
     )
 

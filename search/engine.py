@@ -16,7 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
+from indexer.entry import Entry
 from indexer.errors import GalleryError
+from indexer.milvus.address import Gallery
 from indexer.overlay import Added
 from indexer.snapshot import Manifest
 from indexer.view import View
@@ -102,11 +104,12 @@ class SearchEngine(ABC):
     encoder: Encoder
 
     @classmethod
-    def open(cls, gallery: Path) -> "SearchEngine":
+    def open(cls, gallery: Gallery) -> "SearchEngine":
         """The gallery's current snapshot with all changes since; a large one is checked meanwhile. Raises GalleryError."""
         from search.local import LocalEngine  # it is one of these
+        from search.milvus import MilvusEngine
 
-        return LocalEngine.open(gallery)
+        return LocalEngine.open(gallery) if isinstance(gallery, Path) else MilvusEngine.open(gallery)
 
     @property
     @abstractmethod
@@ -159,6 +162,10 @@ class SearchEngine(ABC):
     @abstractmethod
     def classes(self) -> dict[str, int]:
         """The number of items of each class, by class name."""
+
+    @abstractmethod
+    def entries(self) -> Iterator[Entry]:
+        """Every item as it is now, with its embedding where it has been made, in batches behind the scenes."""
 
     @abstractmethod
     def sample(self, count: int, seed: int = 0) -> Sample:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from indexer.errors import ChangeRefused, GalleryBusy
+from indexer.milvus.address import Gallery
+from indexer.milvus.gallery import gallery_at
 from indexer.online import embed_items
 from indexer.pointer import current_snapshot
 from indexer.view import View
@@ -73,10 +75,11 @@ class LiveGallery:
     Asking it never waits. Changing it waits a few seconds at most, then raises GalleryBusy.
     """
 
-    def __init__(self, gallery: Path, fold_at: int = FOLD_AT) -> None:
+    def __init__(self, gallery: Gallery, fold_at: int = FOLD_AT) -> None:
         """Open the current snapshot and watch for others. Raises GalleryError.
 
-        Once `fold_at` changes stand on top of it (0: never), a process of its own folds them into a new snapshot.
+        Once `fold_at` changes stand on top of it (0: never), a process of its own folds them into a new snapshot. On Milvus
+        they are in the snapshot already.
         """
         self.gallery = gallery
         self._engine = SearchEngine.open(gallery)
@@ -86,7 +89,7 @@ class LiveGallery:
         self._database_held = False
         self._failed: _Failed | None = None
         self._loaded = time.time()
-        self._fold_at = fold_at
+        self._fold_at = fold_at if isinstance(gallery, Path) else 0
         self._folding: subprocess.Popen[bytes] | None = None
         self._fold_again = 0.0  # not before
         self._closed = threading.Event()
@@ -182,7 +185,7 @@ class LiveGallery:
         """Serve the snapshot that the pointer names, with all changes; its name. Raises GalleryError."""
         with _held(self._loading, LOAD_WAIT, "another snapshot is being opened; ask again in a moment"):
             opened = None
-            if current_snapshot(self.gallery).name != self._engine.snapshot.name:
+            if _current(self.gallery)[0] != self._engine.snapshot.name:
                 opened = SearchEngine.open(self.gallery)
             with _held(self._swapping, WAIT, "the gallery is catching up; ask again in a moment"):
                 (self._engine if opened is None else opened).catch_up()  # with what was added while it was opened
@@ -240,11 +243,12 @@ class LiveGallery:
                 self._why = "the gallery cannot be watched; see the server's log"
 
     def _reload_when_due(self) -> None:
-        folder = current_snapshot(self.gallery)
-        if folder.name == self._engine.snapshot.name:
+        name, folder = _current(self.gallery)
+        if name == self._engine.snapshot.name:
             self._failed = None
             return
-        files = tuple(sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir()))
+        found = folder.iterdir() if folder is not None else ()
+        files = tuple(sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found))
         before = self._failed if self._failed is not None and self._failed.files == files else None
         if before is not None and time.monotonic() < before.again:
             raise before.error
@@ -273,9 +277,10 @@ class LiveGallery:
             if code:
                 log.warning("folding the changes in failed with exit code %d; it is tried again later", code)
         due = 0 < self._fold_at <= self._engine.unfolded and time.monotonic() >= self._fold_again
-        if due and current_snapshot(self.gallery).name == self._engine.snapshot.name and os.access(self.gallery, os.W_OK):
+        name, folder = _current(self.gallery) if due else ("", None)
+        if folder is not None and name == self._engine.snapshot.name and os.access(folder.parent.parent, os.W_OK):
             log.info("folding %d changes into a new snapshot", self._engine.unfolded)
-            command = [sys.executable, "-m", "indexer", "fold", "--gallery", str(self.gallery.resolve())]
+            command = [sys.executable, "-m", "indexer", "fold", "--gallery", str(folder.parent.parent.resolve())]
             self._folding = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             os.setpriority(os.PRIO_PROCESS, self._folding.pid, 10)  # it is in no hurry, and here people are answered
 
@@ -306,6 +311,14 @@ def _held(lock: threading.Lock, wait: float, sentence: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _current(gallery: Gallery) -> tuple[str, Path | None]:
+    """The name of the current snapshot, and its folder where it has one. Raises GalleryError."""
+    if isinstance(gallery, Path):
+        folder = current_snapshot(gallery)
+        return folder.name, folder
+    return gallery_at(gallery).current(), None
 
 
 def _return_memory() -> None:

@@ -4,15 +4,18 @@ import logging
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from indexer.contents import contents
+from indexer.entry import Entry
 from indexer.errors import SnapshotError
 from indexer.index import Nearest, Ranges, Removed
+from indexer.milvus.address import Gallery
 from indexer.overlay import Added, Changes, Overlay
 from indexer.rows import Mark
 from indexer.snapshot import Snapshot, open_current
@@ -83,7 +86,8 @@ class LocalEngine(SearchEngine):
         self.catch_up()
 
     @classmethod
-    def open(cls, gallery: Path) -> "LocalEngine":
+    def open(cls, gallery: Gallery) -> "LocalEngine":
+        assert isinstance(gallery, Path)
         engine = cls(open_current(gallery), Overlay(gallery))
         if not engine.snapshot.checked:
             stop = threading.Event()
@@ -206,6 +210,9 @@ class LocalEngine(SearchEngine):
         changed = self._changed
         names = dict.fromkeys((*self._class_numbers, *changed.additions.counts))
         return {name: count for name in names if (count := self._count(name, changed))}
+
+    def entries(self) -> Iterator[Entry]:
+        return (entry for entry in contents(self.snapshot, self.overlay, self.encoder.sha256, self.overlay.last()) if entry.own)
 
     def sample(self, count: int, seed: int = 0) -> Sample:
         snapshot = self.snapshot

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from shapes import write_shapes
 
 from indexer.build import build
+from indexer.milvus.address import Gallery
 from nets.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine
@@ -147,7 +148,7 @@ def shapes_gallery(shapes: Path, shapes_net: Path, tmp_path_factory: pytest.Temp
 
 
 @contextmanager
-def serving(gallery: Path, admin_token: str | None = None, **settings: object) -> Iterator[Served]:
+def serving(gallery: Gallery, admin_token: str | None = None, **settings: object) -> Iterator[Served]:
     """A server of a gallery, with its admin routes where a token is given, and with other settings where they matter."""
     live = LiveGallery(gallery)
     chosen = Settings(gallery=gallery, admin_token=admin_token or "", **{"readers": 1, "stop_seconds": 0.2, **settings})

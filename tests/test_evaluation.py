@@ -157,7 +157,7 @@ def test_a_gallery_is_measured_as_it_is_served(doodles: SketchSet, encoder: Enco
     change_gallery(tmp_path, added=[doodles.sketch(0), doodles.sketch(1)], removed=[int(doodles.ids[10])])
     subject = of_gallery(tmp_path)
     rows = [0, 1, 8, 9, *range(11, 24)]
-    assert set(subject.ids.tolist()) == set(doodles.ids[rows].tolist()) and subject.source["changes"] == 1
+    assert set(subject.ids.tolist()) == set(doodles.ids[rows].tolist()) and subject.source["changes"] == 3
     engine = SearchEngine.open(tmp_path)
     for key, label, embedding in zip(subject.ids.tolist(), subject.labels.tolist(), subject.embeddings, strict=True):
         np.testing.assert_array_equal(embedding, engine.embedding(key))

@@ -3,6 +3,7 @@
 from flask import Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from indexer.errors import GalleryUnreachable
 from web.application import Application
 from web.schemas import ReadyAnswer
 
@@ -17,6 +18,8 @@ def add_operating_routes(trazo: Application) -> None:
     @app.get("/readyz")
     def readyz() -> Response:
         engine, status = live.engine, live.status
+        if isinstance(engine.damage, GalleryUnreachable):
+            raise GalleryUnreachable(str(engine.damage))
         answer = ReadyAnswer(
             status="stale" if status.stale else "ready",
             snapshot=engine.snapshot.name,

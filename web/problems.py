@@ -7,7 +7,7 @@ from http import HTTPStatus
 from flask import Response, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthorized
 
-from indexer.errors import GalleryBusy, GalleryError
+from indexer.errors import GalleryBusy, GalleryError, GalleryUnreachable
 from search.results import DuplicateSketch, SearchError, UnknownSketch
 from sketches.errors import DamagedSketch, PictureError, SketchError
 from web.access import AdminOnly
@@ -45,7 +45,7 @@ def problem_of(error: Exception) -> Response:
         what = "the map is being made" if isinstance(error, MapNotReady) else "too many files are being read"
         status, headers = HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "3"}
         errors = [FieldError(field="server", message=f"{what}; ask again in a moment")]
-    elif isinstance(error, GalleryBusy):
+    elif isinstance(error, GalleryBusy | GalleryUnreachable):
         status, headers = HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "3"}
         errors = [FieldError(field="gallery", message=str(error))]
     elif isinstance(error, GalleryError):

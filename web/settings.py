@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
+from indexer.milvus.address import Gallery, parse_gallery
+
 
 class SettingError(ValueError):
     """A value that cannot be; the message names the option or variable and what it may be."""
@@ -62,7 +64,9 @@ def _token(text: str) -> str:
 class Settings:
     """All settings of the server."""
 
-    gallery: Path = _setting(Path(), "the folder of the gallery to serve", required=True, metavar="G")
+    gallery: Gallery = _setting(
+        Path(), "the gallery to serve: its folder, or milvus://host:port/name", required=True, metavar="G"
+    )
     host: str = _setting("127.0.0.1", "the address to listen on: this machine only unless set; 0.0.0.0 or :: for everyone")
     port: int = _setting(8000, "the port to listen on; 0 takes a free one", 0, 65_535)
     base_path: str = _setting("", "the path the page lives under, where a proxy does not strip it", check=_base_path)
@@ -198,8 +202,8 @@ def _one(name: str, kind: type, text: str, source: str) -> Any:
     rule = rules()[name]
     shown = "what was given" if rule.secret else f"{text[:60]!r}"
     try:
-        value: Any = rule.check(text) if kind is str else kind(text)
-    except ValueError as error:
+        value: Any = rule.check(text) if kind is str else parse_gallery(text) if name == "gallery" else kind(text)
+    except (ValueError, argparse.ArgumentTypeError) as error:
         right = bounds(name) or str(error)
         raise SettingError(f"{source} cannot be {shown}: give it {right}") from None
     if rule.choices and value not in rule.choices:

@@ -1,0 +1,53 @@
+"""Copy a gallery with its changes to where none is: from a folder to Milvus, back, or to another of the same kind."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from indexer.build import write_snapshot, writing
+from indexer.contents import contents
+from indexer.entry import Entry
+from indexer.errors import GalleryError
+from indexer.milvus.address import Gallery
+from indexer.milvus.build import take_over
+from indexer.milvus.changes import settle
+from indexer.milvus.gallery import MilvusSnapshot, gallery_at
+from indexer.overlay import Overlay
+from indexer.pointer import history, publish
+from indexer.snapshot import Manifest, Snapshot, open_current, read_manifest
+
+
+def copy(source: Gallery, target: Gallery) -> Manifest:
+    """Make a gallery at `target` of what one at `source` holds now, changes and further drawings included; its manifest.
+
+    Nothing is embedded anew. Raises GalleryError where there is a gallery at `target` already, or either cannot be read or
+    written, OSError.
+    """
+    if bool(history(target)) if isinstance(target, Path) else gallery_at(target).there():
+        raise GalleryError(f"{target} holds a gallery already; copy to where none is")
+    snapshot: Snapshot | MilvusSnapshot
+    if isinstance(source, Path):
+        snapshot, overlay = open_current(source), Overlay(source)
+        entries = contents(snapshot, overlay, snapshot.manifest.net, overlay.last())
+    else:
+        snapshot = gallery_at(source).snapshot()
+        settle(snapshot)
+        entries = _together(snapshot)
+    told = {**snapshot.manifest.source, "copied_from": source.name}
+    if not isinstance(target, Path):
+        return take_over(gallery_at(target), entries, snapshot.encoder, told)
+    target.mkdir(parents=True, exist_ok=True)
+    with writing(target):
+        folder = write_snapshot(target, entries, snapshot.encoder, source=told, last_change=0)
+        publish(target, folder.name)
+    return read_manifest(folder)
+
+
+def _together(snapshot: MilvusSnapshot) -> Iterator[Entry]:
+    """The entries of each item after one another. Only further drawings are held in memory."""
+    views: dict[int, list[Entry]] = defaultdict(list)
+    for entry in snapshot.entries("rank < 0"):
+        views[entry.id].append(entry)
+    for entry in snapshot.entries("rank >= 0"):
+        yield entry
+        yield from views.get(entry.id, ())

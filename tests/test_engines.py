@@ -1,0 +1,529 @@
+"""One gallery, two engines: in a folder and on a real Milvus server the same questions have the same answers."""
+
+import base64
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import requests
+from conftest import serving
+from filelock import FileLock
+
+from benchmarks.milvus_server import MilvusServer, why_not
+from indexer.__main__ import main as indexer
+from indexer.build import build
+from indexer.copy import copy
+from indexer.errors import ChangeRefused, GalleryError, GalleryUnreachable, NotPublished
+from indexer.exact import exact_neighbours
+from indexer.milvus.address import Address, Gallery, parse_gallery
+from indexer.milvus.build import embed_part, publish
+from indexer.milvus.build import rebuild as rebuild_on_milvus
+from indexer.milvus.changes import settle
+from indexer.milvus.gallery import gallery_at
+from indexer.milvus.keeping import collect as collect_on_milvus
+from indexer.milvus.keeping import rollback as rollback_on_milvus
+from indexer.milvus.keeping import verify as verify_on_milvus
+from indexer.milvus.log import ADD
+from indexer.milvus.tables import drop
+from indexer.online import change_gallery
+from indexer.rebuild import Gate, rebuild
+from indexer.rollback import rollback
+from indexer.stored import signed
+from nets.encoder import Encoder
+from search.engine import SearchEngine
+from search.live import LiveGallery
+from search.results import DuplicateSketch, SearchError, UnknownSketch
+from sketches.item import Item, Picture
+from sketches.sketch import Strokes
+from sketches.sketch_set import SketchSet
+
+pytestmark = pytest.mark.milvus
+
+ENGINES = ("folder", "milvus")
+EDGES = (0, 1, 2**63 - 1, 2**63, 2**63 + 1, 2**64 - 1)  # ids, where Milvus's numbers get a sign
+
+
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Address]]:
+    """Addresses on one server, which all processes of a test run share; or on yours, by TRAZO_TEST_MILVUS=host:port."""
+    if "TRAZO_TEST_MILVUS" in os.environ:
+        host, _, port = os.environ["TRAZO_TEST_MILVUS"].rpartition(":")
+        yield lambda name: Address(host, int(port), name)
+        return
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / "milvus.lock"):
+        server = MilvusServer(shared / "milvus")
+        server.join()
+    try:
+        yield server.address
+    finally:
+        with FileLock(shared / "milvus.lock"):
+            server.leave()
+
+
+def removed(address: Address) -> None:
+    gallery = gallery_at(address)
+    if gallery.there():
+        gallery.server("drop_alias", address.name)
+    for name in gallery.server("list_collections"):
+        if name.startswith(f"{address.name}__"):
+            drop(gallery.server, name)
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def kept(request: pytest.FixtureRequest, gallery: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
+    """All doodles, in either; tests do not change it."""
+    if request.param == "folder":
+        yield gallery
+        return
+    address = request.getfixturevalue("milvus")(f"doodles{tmp_path_factory.getbasetemp().name.replace('-', '')}")
+    copy(gallery, address)
+    yield address
+    removed(address)
+
+
+@pytest.fixture(scope="session")
+def asked(kept: Gallery) -> SearchEngine:
+    return SearchEngine.open(kept)
+
+
+@pytest.fixture(params=ENGINES)
+def changing(
+    request: pytest.FixtureRequest, tmp_path: Path, doodles: SketchSet, encoder: Encoder
+) -> Iterator[tuple[Gallery, LiveGallery]]:
+    """Forty doodles, in either, served; to be changed."""
+    build(tmp_path / "gallery", doodles.select(np.arange(40)), encoder, {"doodles": True})
+    place: Gallery = tmp_path / "gallery"
+    if request.param == "milvus":
+        place = request.getfixturevalue("milvus")(f"forty{abs(hash(tmp_path))}")
+        copy(tmp_path / "gallery", place)
+    live = LiveGallery(place)
+    yield place, live
+    live.close()
+    if isinstance(place, Address):
+        removed(place)
+
+
+def eventually(condition: Callable[[], object], seconds: int = 30) -> None:
+    waiting = threading.Event()
+    for _ in range(20 * seconds):
+        if condition():
+            return
+        waiting.wait(0.05)
+    pytest.fail("it never happened")
+
+
+# What is asked
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_equals_brute_force(asked: SearchEngine, engine: SearchEngine, doodles: SketchSet, seed: int) -> None:
+    """With classes, a page further on and a greatest distance: held to float64 over the stored embeddings."""
+    rng = np.random.default_rng(seed)
+    every = engine.snapshot.item_embeddings(np.arange(len(engine.snapshot)))
+    ids, labels = engine.snapshot.ids[:], [engine.snapshot.label(row) for row in range(len(engine.snapshot))]
+    query = every[rng.integers(len(every))] + rng.normal(0, 0.02, 1024).astype(np.float32)
+    classes = list(rng.choice(doodles.classes, 5, replace=False)) if seed % 2 else None
+    allowed = np.flatnonzero(np.isin(labels, classes)) if classes else None
+    k, offset = int(rng.integers(1, 60)), int(rng.integers(0, 30))
+    rows, distances = exact_neighbours(query, every, len(every), allowed)
+    far = float(distances[len(distances) * 2 // 3] + 1e-4) if seed % 3 else None
+    kept = distances <= (np.inf if far is None else far)
+    expected = list(zip(ids[rows[kept]].tolist(), distances[kept].tolist(), strict=True))[offset : offset + k]
+    hits = asked.similar_to_embedding(query, k, classes, offset=offset, max_distance=far).hits
+    np.testing.assert_allclose([hit.distance for hit in hits], [distance for _, distance in expected], atol=1e-4)
+    assert [hit.rank for hit in hits] == list(range(offset + 1, offset + len(expected) + 1))
+    if np.diff([distance for _, distance in expected]).min(initial=1) > 1e-5:  # near ties may change places
+        assert [hit.id for hit in hits] == [key for key, _ in expected]
+    assert all(classes is None or hit.label in classes for hit in hits)
+
+
+def test_a_drawing_finds_itself_and_an_example_is_not_its_own_neighbour(asked: SearchEngine, doodles: SketchSet) -> None:
+    key = int(doodles.ids[77])
+    assert asked.similar(doodles.strokes(77), 3).hits[0].id == key
+    assert key not in {hit.id for hit in asked.similar_to_id(key, 1000).hits}
+    assert len(asked.similar_to_id(key, 1000).hits) == len(asked) - 1 == 687
+    both = [int(doodles.ids[row]) for row in (3, 4)]
+    assert not {*both, key} & {hit.id for hit in asked.similar_to_examples(both, [key], 20).hits}
+
+
+def test_items_classes_and_embeddings(asked: SearchEngine, engine: SearchEngine, doodles: SketchSet) -> None:
+    key = int(doodles.ids[5])
+    assert asked.classes() == dict.fromkeys(doodles.classes, 8)
+    assert key in asked and 12345 not in asked and 2**64 not in asked and -1 not in asked
+    assert asked.holds(np.array([12345, key], np.uint64)).tolist() == [False, True]
+    item = asked.item(key)
+    assert (item.id, item.label) == (key, doodles.label(5))
+    assert all((a == b).all() for a, b in zip(item.strokes, doodles.strokes(5), strict=True))
+    assert np.array_equal(asked.embedding(key), engine.embedding(key))
+    entries = {entry.id: entry for entry in asked.entries()}
+    assert set(entries) == set(doodles.ids.tolist())
+    assert all(np.array_equal(entries[one].embedding, engine.embedding(one)[: len(entries[one].embedding)]) for one in entries)
+
+
+def test_a_sample_is_of_the_gallery(asked: SearchEngine, engine: SearchEngine, doodles: SketchSet) -> None:
+    found = asked.sample(100)
+    assert 50 < len(found.ids) < 200 and len(set(found.ids.tolist())) == len(found.ids)
+    for key, label, embedding in list(zip(found.ids.tolist(), found.labels.tolist(), found.embeddings, strict=True))[:20]:
+        assert found.classes[label] == engine.sketch(key).label and np.array_equal(embedding, engine.embedding(key))
+    assert set(asked.sample(10_000).ids.tolist()) == set(doodles.ids.tolist())
+
+
+def test_wrong_questions_are_told(asked: SearchEngine, doodles: SketchSet) -> None:
+    for wrong in (
+        lambda: asked.similar(doodles.strokes(0), 0),
+        lambda: asked.similar(doodles.strokes(0), 3, ["no such class"]),
+        lambda: asked.similar(doodles.strokes(0), 3, []),
+        lambda: asked.similar(doodles.strokes(0), 3, offset=-1),
+    ):
+        with pytest.raises(SearchError):
+            wrong()
+    for key in (12345, 2**64, -1):
+        for ask in (asked.item, asked.embedding, asked.similar_to_id, asked.views):
+            with pytest.raises(UnknownSketch):
+                ask(key)
+
+
+# What is changed
+
+
+def apart(engine: SearchEngine, strokes: Strokes, key: int) -> float:
+    """From a query to an item: a query is not looked at in the mirror."""
+    query = engine.encoder.embed(engine.encoder.raster(strokes)[None], mirrored=False)[0]
+    return float(np.linalg.norm(query.astype(np.float64) - engine.embedding(key)))
+
+
+def test_what_is_added_is_found_at_once_and_by_others(changing: tuple[Gallery, LiveGallery], doodles: SketchSet) -> None:
+    place, live = changing
+    other = LiveGallery(place)
+    try:
+        for number, key in enumerate(EDGES):
+            live.add("edge", doodles.strokes(100 + number), key)
+            found = live.engine.similar(doodles.strokes(100 + number), 1).hits[0]
+            assert (found.id, found.label) == (key, "edge")
+            assert found.distance == pytest.approx(apart(live.engine, doodles.strokes(100 + number), key), abs=1e-4)
+            assert live.engine.item(key).id == key and key in live.engine
+        assert len(live.engine) == 46 and live.engine.classes()["edge"] == 6
+        with pytest.raises(DuplicateSketch):
+            live.add("edge", doodles.strokes(0), EDGES[0])
+        eventually(lambda: len(other.engine) == 46)
+        assert {hit.id for hit in other.engine.similar(doodles.strokes(100), 50, ["edge"]).hits} == set(EDGES)
+        for key in EDGES[1:]:
+            other.remove(key)
+        assert other.engine.classes()["edge"] == 1
+        assert [hit.id for hit in other.engine.similar(doodles.strokes(101), 50, ["edge"]).hits] == [EDGES[0]]
+        with pytest.raises(UnknownSketch):
+            other.remove(EDGES[1])
+        eventually(lambda: len(live.engine) == 41)
+        live.add("again", doodles.strokes(101), EDGES[1])
+        assert live.engine.item(EDGES[1]).label == "again"
+    finally:
+        other.close()
+
+
+def test_views_come_and_go_with_their_item(changing: tuple[Gallery, LiveGallery], doodles: SketchSet) -> None:
+    _, live = changing
+    key, drawn = int(doodles.ids[3]), doodles.strokes(200)
+    view = live.add_view(key, drawn, "somebody")
+    assert live.engine.similar(drawn, 1).hits[0].id == key
+    assert [hit.id for hit in live.engine.similar(drawn, 1000).hits].count(key) == 1 and len(live.engine) == 40
+    assert [(one.id, one.by) for one in live.views(key)] == [(view.id, "somebody")]
+    live.remove_view(key, view.id)
+    assert live.views(key) == () and live.engine.similar(drawn, 1).hits[0].distance > 0.2
+    with pytest.raises(UnknownSketch):
+        live.remove_view(key, view.id)
+    live.add_view(key, drawn)
+    label = live.engine.sketch(key).label
+    live.remove(key)
+    live.add(label, doodles.strokes(3), key)
+    assert live.views(key) == () and live.engine.similar(drawn, 1).hits[0].distance > 0.2
+    with pytest.raises(UnknownSketch):
+        live.add_view(12345, drawn)
+
+
+def test_a_change_is_made_whole_or_not_at_all(changing: tuple[Gallery, LiveGallery], doodles: SketchSet) -> None:
+    place, live = changing
+    new, old = Item(7, "new", doodles.strokes(300), "a name", ("tag",)), int(doodles.ids[0])
+    for wrong in (
+        {"added": [new, Item(old, "new", doodles.strokes(301))]},
+        {"added": [new, new]},
+        {"added": [new], "removed": [12345]},
+        {},
+    ):
+        with pytest.raises(ChangeRefused):
+            change_gallery(place, **wrong, encoders=[live.engine.encoder])
+    assert len(SearchEngine.open(place)) == 40
+    large = Item(8, "large", doodles.strokes(301), picture=Picture(bytes(range(256)) * 600, "image/png"))
+    change_gallery(place, added=[new, large], removed=[old], encoders=[live.engine.encoder])
+    opened = SearchEngine.open(place)
+    assert len(opened) == 41 and 7 in opened and old not in opened
+    assert (opened.item(7).name, opened.item(7).tags) == ("a name", ("tag",))
+    assert opened.item(8).picture == large.picture
+    assert opened.similar(doodles.strokes(300), 1).hits[0].name == "a name"
+
+
+def test_rebuild_and_rollback_keep_every_change(
+    changing: tuple[Gallery, LiveGallery], doodles: SketchSet, sharper: Path, broken: Path
+) -> None:
+    place, live = changing
+    own, first = live.engine.encoder, live.engine.snapshot.name
+    live.add("one", doodles.strokes(100), 1)
+    live.add_view(1, doodles.strokes(101))
+    good, bad = Gate(True, "", {}), Gate(False, "It is worse.", {})
+    again = {"folder": rebuild, "milvus": lambda address, *rest: rebuild_on_milvus(gallery_at(address), *rest)}
+    back = {"folder": rollback, "milvus": lambda address, *rest: rollback_on_milvus(gallery_at(address), *rest)}
+    which = "milvus" if isinstance(place, Address) else "folder"
+    again[which](place, own, lambda *arrays: good)  # folded in
+    eventually(lambda: live.engine.snapshot.name != first)
+    folded = live.engine.snapshot.name
+    assert live.engine.snapshot.manifest.size == 41 and [view.item_id for view in live.views(1)] == [1]
+    live.add("two", doodles.strokes(200), 2)
+    with pytest.raises(NotPublished):
+        again[which](place, Encoder(broken), lambda *arrays: bad)
+    assert live.engine.snapshot.name == folded
+    judged: list[tuple[int, ...]] = []
+    again[which](place, Encoder(sharper), lambda *arrays: judged.append(arrays[0].shape) or good)
+    assert judged[0][0] >= 41 and judged[0][1] == 1024  # what was added since is in a snapshot on Milvus
+    eventually(lambda: live.engine.snapshot.name != folded)
+    assert live.engine.snapshot.manifest.checkpoint == "default.sharper" and len(live.engine) == 42
+    live.add("three", doodles.strokes(300), 3)
+    live.remove(int(doodles.ids[0]))
+    assert back[which](place) == folded
+    eventually(lambda: live.engine.snapshot.name == folded)
+    assert len(live.engine) == 42 and {1, 2, 3} < {hit.id for hit in live.engine.similar(doodles.strokes(300), 100).hits}
+    assert int(doodles.ids[0]) not in live.engine
+    for row, key in ((100, 1), (101, 1), (200, 2), (300, 3)):  # each embedded by the net that is served now
+        found = live.engine.similar(doodles.strokes(row), 1).hits[0]
+        assert found.id == key and found.distance < 0.1
+
+
+def test_copies_answer_the_same(changing: tuple[Gallery, LiveGallery], doodles: SketchSet, tmp_path: Path) -> None:
+    place, live = changing
+    live.add("new", doodles.strokes(100), 2**64 - 1)
+    live.add_view(int(doodles.ids[2]), doodles.strokes(101), "somebody")
+    live.remove(int(doodles.ids[1]))
+    target = tmp_path / "copy"
+    copy(place, target)
+    with pytest.raises(GalleryError, match="already"):
+        copy(place, target)
+    copied = SearchEngine.open(target)
+    assert copied.classes() == live.engine.classes() and len(copied.views(int(doodles.ids[2]))) == 1
+    for row in range(0, 200, 7):
+        a, b = (one.similar(doodles.strokes(row), 10).hits for one in (live.engine, copied))
+        np.testing.assert_allclose([hit.distance for hit in a], [hit.distance for hit in b], atol=1e-3)  # float16
+        assert a[0].id == b[0].id
+
+
+def test_it_is_served_over_http(changing: tuple[Gallery, LiveGallery], doodles: SketchSet) -> None:
+    place, _ = changing
+    with serving(place, "secret") as served:
+        strokes = [[stroke[:, 0].tolist(), stroke[:, 1].tolist()] for stroke in doodles.strokes(100)]
+        headers = {"Authorization": "Bearer secret"}
+        added = requests.post(f"{served.url}/api/sketches", json={"label": "new", "strokes": strokes}, headers=headers)
+        assert added.status_code == 201
+        found = requests.post(f"{served.url}/api/search", json={"strokes": strokes, "k": 1}).json()
+        assert found["hits"][0]["id"] == added.json()["id"]
+        assert requests.get(f"{served.url}/readyz").json()["sketches"] == 41
+        for path in ("api/classes", "api/map", f"api/sketches/{added.json()['id']}.svg", "metrics"):
+            assert requests.get(f"{served.url}/{path}").status_code == 200, path
+        gone = requests.delete(f"{served.url}/api/sketches/{added.json()['id']}", headers=headers)
+        assert gone.status_code == 204
+        assert requests.get(f"{served.url}/api/sketches/{added.json()['id']}").status_code == 404
+
+
+# What only Milvus has
+
+
+@pytest.fixture
+def empty(milvus: Callable[[str], Address], tmp_path: Path) -> Iterator[Address]:
+    address = milvus(f"parts{abs(hash(tmp_path))}")
+    yield address
+    removed(address)
+
+
+def test_parts_may_be_killed_and_repeated(empty: Address, doodles: SketchSet, encoder: Encoder) -> None:
+    gallery, some = gallery_at(empty), [doodles.sketch(row) for row in range(60)]
+
+    def killed() -> Iterator[object]:
+        yield from some[:50]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed_part(gallery, killed(), encoder, {}, 1, 2)
+    embed_part(gallery, some, encoder, {}, 2, 2)
+    with pytest.raises(GalleryError, match="1 are not there"):
+        publish(gallery, encoder, {}, 2)
+    with pytest.raises(GalleryError, match="holds no gallery"):
+        gallery.current()
+    first = embed_part(gallery, [*some, some[0]], encoder, {}, 1, 2)
+    again = embed_part(gallery, some, encoder, {}, 1, 2)
+    assert again == {**first, "embedded": 0}
+    manifest = publish(gallery, encoder, {}, 2)
+    assert manifest.size == 60 and verify_on_milvus(gallery)["sketches"] == 60
+    engine = SearchEngine.open(empty)
+    assert set(engine.sample(1000).ids.tolist()) == {one.id for one in some}
+
+
+def test_what_parts_did_not_embed_is_not_published(empty: Address, doodles: SketchSet, encoder: Encoder) -> None:
+    gallery = gallery_at(empty)
+    embed_part(gallery, [doodles.sketch(row) for row in range(20)], encoder, {})
+    embed_part(gallery, [doodles.sketch(row) for row in range(5, 25)], encoder, {})  # of other drawings, under the same name
+    with pytest.raises(GalleryError, match="build again"):
+        publish(gallery, encoder, {})
+    embed_part(gallery, [doodles.sketch(row) for row in range(5, 25)], encoder, {})
+    assert publish(gallery, encoder, {}).size == 20
+
+
+def test_half_a_change_does_not_count_and_a_written_one_is_made(
+    milvus: Callable[[str], Address], empty: Address, doodles: SketchSet, encoder: Encoder, tmp_path: Path
+) -> None:
+    """What a server leaves that is killed between its writes."""
+    build(tmp_path / "small", doodles.select(np.arange(10)), encoder, {})
+    copy(tmp_path / "small", empty)
+    gallery = gallery_at(empty)
+    record = next(iter(SearchEngine.open(empty).entries())).record
+    whole = {
+        "op": ADD,
+        "label": "late",
+        "net": gallery.snapshot().manifest.net,
+        "record": base64.b64encode(record).decode(),
+        "embedding": np.ones(1024, np.float32),
+    }
+    with served_live(empty) as live:
+        gallery.log.write([{**whole, "row": signed(2**64 - 5), "item": signed(2**64 - 5)}])
+        half = gallery.log.write([{**whole, "row": 6, "item": 6}, {**whole, "row": 7, "item": 7}])
+        gallery.server("delete", f"{empty.name}__changes", filter=f'pk in ["{half[1].pk}"]')
+        eventually(lambda: 2**64 - 5 in live.engine)
+        assert live.engine.classes()["late"] == 1 and 6 not in live.engine and 7 not in live.engine
+    assert [line.item for line in settle(gallery.snapshot())] == [signed(2**64 - 5)]
+
+
+@contextlib.contextmanager
+def served_live(address: Address) -> Iterator[LiveGallery]:
+    live = LiveGallery(address)
+    try:
+        yield live
+    finally:
+        live.close()
+
+
+def test_only_what_is_needed_stays(changing: tuple[Gallery, LiveGallery], doodles: SketchSet) -> None:
+    place, live = changing
+    if not isinstance(place, Address):
+        pytest.skip("tests/test_housekeeping.py has it")
+    gallery, encoder = gallery_at(place), live.engine.encoder
+    live.add("new", doodles.strokes(100), 1)
+    for _ in range(2):
+        rebuild_on_milvus(gallery, encoder, lambda *arrays: Gate(True, "", {}))
+    names = gallery.names()
+    assert collect_on_milvus(gallery, 2) == names[:1] and gallery.names() == names[1:]
+    assert gallery.current() == names[-1] and len(SearchEngine.open(place)) == 41
+    for arguments in (["list"], ["verify"], ["gc", "--keep", "1"]):
+        assert indexer([arguments[0], "--gallery", str(place), *arguments[1:]]) == 0
+    assert indexer(["rollback", "--gallery", str(place)]) == 2
+    eventually(lambda: live.engine.snapshot.name == names[-1])
+
+
+class Between:
+    """A way to a server that can be cut (connections are refused), blocked (nothing goes through) and mended."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._open = threading.Event()
+        self._open.set()
+        self._sockets: list[socket.socket] = []
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+
+    def block(self) -> None:
+        self._open.clear()
+
+    def cut(self) -> None:
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for one in self._sockets:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        self._sockets.clear()
+
+    def mend(self) -> None:
+        self._open.set()
+        if self._listening.fileno() < 0:
+            self._listening = socket.create_server(("127.0.0.1", self.port), reuse_port=False)
+            threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+
+    def _accept(self, listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                here, _ = listening.accept()
+                there = socket.create_connection(("127.0.0.1", self._target))
+                self._sockets += (here, there)
+                for pair in ((here, there), (there, here)):
+                    threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self._open.wait()
+                target.sendall(data)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_server_that_does_not_answer_is_told_and_comes_back(
+    empty: Address, doodles: SketchSet, encoder: Encoder, tmp_path: Path
+) -> None:
+    build(tmp_path / "small", doodles.select(np.arange(10)), encoder, {})
+    copy(tmp_path / "small", empty)
+    between = Between(empty.port)
+    strokes = [[stroke[:, 0].tolist(), stroke[:, 1].tolist()] for stroke in doodles.strokes(1)]
+
+    with serving(Address("127.0.0.1", between.port, empty.name), "secret") as served:
+
+        def search() -> requests.Response:
+            return requests.post(f"{served.url}/api/search", json={"strokes": strokes, "k": 1}, timeout=20)
+
+        def ready() -> bool:
+            return requests.get(f"{served.url}/readyz", timeout=20).status_code == 200
+
+        assert search().status_code == 200 and ready()
+        for trouble in (between.block, between.cut):
+            trouble()
+            answer = search()
+            assert answer.status_code == 503 and "Milvus at" in answer.json()["detail"], answer.text
+            eventually(lambda: not ready())
+            add = requests.post(
+                f"{served.url}/api/sketches",
+                json={"label": "new", "strokes": strokes},
+                headers={"Authorization": "Bearer secret"},
+                timeout=20,
+            )
+            assert add.status_code == 503
+            between.mend()
+            eventually(ready)
+            assert search().json()["hits"][0]["id"] == str(doodles.ids[1])
+
+
+def test_nobody_there_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    if why_not():
+        pytest.skip(why_not())
+    with socket.socket() as closed:  # bound, and not listening
+        closed.bind(("127.0.0.1", 0))
+        address = f"milvus://127.0.0.1:{closed.getsockname()[1]}/nobody"
+        assert indexer(["list", "--gallery", address]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("indexer: Milvus at 127.0.0.1:") and len(told.splitlines()) == 1
+    with pytest.raises(GalleryUnreachable):
+        LiveGallery(parse_gallery(address))
