@@ -147,18 +147,18 @@ class LocalEngine(SearchEngine):
         for one in changes.added:
             assert one.embedding is not None
             additions.add(one.item, one.embedding)
-        dropped = set()
+        all_gone, dropped = before.gone | gone, set()
         for view, key_of in changes.removed_views:
             additions.discard_view(view)
             dropped.update(self._place(view, key_of))
         for drawn in changes.views:
-            label = self._label(drawn.item_id, additions)
+            label = self._label(drawn.item_id, additions, all_gone)
             if label is not None and drawn.embedding is not None:
                 additions.add_view(drawn.id, drawn.item_id, label, drawn.embedding)
         if gone <= before.gone and dropped <= before.dropped:
             self._changed = replace(before, additions=additions, unfolded=changes.unfolded)
         else:
-            all_gone, all_dropped = before.gone | gone, before.dropped | dropped
+            all_dropped = before.dropped | dropped
             rows = np.array(sorted(all_gone), np.int64)
             lost = Counter(self.snapshot.labels(rows).tolist())
             views = np.union1d(self.snapshot.all_views_of(rows), np.array(sorted(all_dropped), np.int64))
@@ -230,12 +230,12 @@ class LocalEngine(SearchEngine):
         first, last = self.snapshot.class_starts[number : number + 2].tolist()
         return count + int(last - first) - changed.lost.get(number, 0)
 
-    def _label(self, key: int, additions: Additions) -> str | None:
-        """The class of an item, if there is one."""
+    def _label(self, key: int, additions: Additions, gone: Collection[int]) -> str | None:
+        """The class of an item, if there is one: a drawing may belong to one that only another snapshot has."""
         if key in additions.items:
             return additions.items[key].label
         row = self.snapshot.row(key)
-        return None if row is None else self.snapshot.label(row)
+        return None if row is None or row in gone else self.snapshot.label(row)
 
     def _holds(self, key: int, changed: _Changed) -> bool:
         if key in changed.additions.items:

@@ -122,6 +122,26 @@ def test_a_snapshot_made_between_two_restores_is_what_it_was_made_of(
     assert held(gallery) == expected
 
 
+def test_a_drawing_of_what_only_a_later_snapshot_has_brings_nothing_back(
+    gallery: Path, doodles: SketchSet, encoder: Encoder, tmp_path: Path
+) -> None:
+    first, removed = history(gallery)[0], int(doodles.ids[0])
+    backup(gallery, tmp_path / "b")
+    change_gallery(gallery, [doodles.sketch(0)])
+    rebuild(gallery, encoder, lambda *arrays: Gate(True, "", {}))
+    later = history(gallery)[0]
+    restore(gallery, tmp_path / "b", discard_changes=True)
+    publish(gallery, later)
+    live = LiveGallery(gallery)
+    try:
+        live.add_view(removed, doodles.sketch(1).strokes)
+    finally:
+        live.close()
+    assert removed in held(gallery)
+    publish(gallery, first)
+    assert removed not in held(gallery)
+
+
 @pytest.mark.parametrize("lost", [CHANGES, CURRENT, SNAPSHOTS, "database", "pointer", "records"])
 def test_what_was_lost_or_damaged_is_brought_back(gallery: Path, tmp_path: Path, lost: str) -> None:
     before = held(gallery)
