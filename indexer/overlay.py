@@ -254,7 +254,8 @@ class Overlay:
         """
         with self._writing() as rows:
             row = rows.get("views", view) if view < 2**63 else None
-            if not folded if row is None else row.gone or row.what != signed(key):
+            known = row is not None and not (folded and row.number <= held)  # else the snapshot alone knows
+            if (row.gone or row.what != signed(key)) if row is not None and known else not folded:
                 raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
             number = max(rows.mark.number, held) + 1
             _clear_view(rows, row or Row(view, number, signed(key)), number)

@@ -3,6 +3,7 @@ import os
 import shutil
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -132,14 +133,32 @@ def test_a_drawing_of_what_only_a_later_snapshot_has_brings_nothing_back(
     later = history(gallery)[0]
     restore(gallery, tmp_path / "b", discard_changes=True)
     publish(gallery, later)
-    live = LiveGallery(gallery)
-    try:
+    with closing(LiveGallery(gallery)) as live:
         live.add_view(removed, doodles.sketch(1).strokes)
-    finally:
-        live.close()
     assert removed in held(gallery)
     publish(gallery, first)
     assert removed not in held(gallery)
+
+
+def test_a_drawing_that_only_the_snapshot_knows_is_taken_back(
+    gallery: Path, doodles: SketchSet, encoder: Encoder, tmp_path: Path
+) -> None:
+    """The database comes from a backup in which it was taken back before; the snapshot was made where it was not."""
+    item = int(doodles.ids[1])
+    with closing(LiveGallery(gallery)) as live:
+        view = live.add_view(item, doodles.sketch(2).strokes)
+        backup(gallery, tmp_path / "with")
+        live.remove_view(item, view.id)
+        backup(gallery, tmp_path / "without")
+    restore(gallery, tmp_path / "with", discard_changes=True)
+    rebuild(gallery, encoder, lambda *arrays: Gate(True, "", {}))
+    folded = history(gallery)[0]
+    restore(gallery, tmp_path / "without", discard_changes=True)
+    publish(gallery, folded)
+    with closing(LiveGallery(gallery)) as live:
+        assert [one.id for one in live.engine.views(item)] == [view.id]
+        live.remove_view(item, view.id)
+        assert live.engine.views(item) == ()
 
 
 @pytest.mark.parametrize("lost", [CHANGES, CURRENT, SNAPSHOTS, "database", "pointer", "records"])
