@@ -384,6 +384,15 @@ def test_what_parts_did_not_embed_is_not_published(empty: Address, doodles: Sket
     assert publish(gallery, encoder, {}).size == 20
 
 
+def test_a_gallery_of_pictures_is_copied(empty: Address, shapes_gallery: Path) -> None:
+    copy(shapes_gallery, empty)
+    here, there = SearchEngine.open(shapes_gallery), SearchEngine.open(empty)
+    assert there.classes() == here.classes() and there.snapshot.manifest.raster == here.snapshot.manifest.raster
+    key = int(here.sample(1).ids[0])
+    picture = there.item(key).picture
+    assert picture and picture == here.item(key).picture and there.similar(picture, 1).hits[0].id == key
+
+
 def test_half_a_change_does_not_count_and_a_written_one_is_made(
     milvus: Callable[[str], Address], empty: Address, doodles: SketchSet, encoder: Encoder, tmp_path: Path
 ) -> None:

@@ -287,7 +287,7 @@ def _manifest(
         classes=len(classes),
         checkpoint=encoder.name,
         net=gallery.keep_net(encoder),
-        raster=asdict(encoder.config.raster),
+        raster=asdict(encoder.config.view),
         factory=":".join((chosen.kind, ",".join(f"{key}={value}" for key, value in chosen.build.items()))).rstrip(":"),
         search=dict(chosen.search),
         source=dict(source),
