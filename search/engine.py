@@ -41,7 +41,7 @@ Embedding = npt.NDArray[np.float32]  # (1024,)
 
 @dataclass(frozen=True)
 class Question:
-    """How many, from which place on, how far, of what, and called what."""
+    """How many, from which place on, how far, of what, and called what. Raises SearchError for what nobody can answer."""
 
     k: int
     offset: int
@@ -49,8 +49,7 @@ class Question:
     classes: Sequence[str] | None
     text: str
 
-    def check(self) -> None:
-        """Raises SearchError."""
+    def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_K:
             raise SearchError(f"k is {self.k}; it must be within 1..{MAX_K}", field="k")
         if not 0 <= self.offset <= MAX_OFFSET:
@@ -207,6 +206,7 @@ class SearchEngine(ABC):
 
         Raises SketchError for a drawing that is not one, SearchError for the rest, GalleryBusy while words are still read.
         """
+        question = Question(k, offset, max_distance, classes, text)
         stages: dict[str, float] = {}
         with timed(stages, "decode"):
             look = self._look(query)
@@ -214,7 +214,7 @@ class SearchEngine(ABC):
             raster = self.encoder.shown(look)
         with timed(stages, "embed"):
             embeddings, logits = self.encoder.exits(raster[None], mirrored=False)
-        results = self._search(embeddings[0], Question(k, offset, max_distance, classes, text), frozenset(), stages)
+        results = self._search(embeddings[0], question, frozenset(), stages)
         return replace(
             results,
             guesses=self._guesses(logits[0]),
@@ -250,6 +250,7 @@ class SearchEngine(ABC):
         The query is the mean of those it should be like, less half the mean of those it should not (Rocchio 1971).
         Raises UnknownSketch, SearchError.
         """
+        question = Question(k, offset, max_distance, classes, text)
         both = sorted(set(like) & set(unlike))
         if both or not like:
             words = f"sketch {both[0]} is in `like` and in `unlike`" if both else "name at least one sketch in `like`"
@@ -261,7 +262,6 @@ class SearchEngine(ABC):
         # As long as an embedding is, so that distances mean what they always do.
         length = np.mean([np.linalg.norm(one) for one in wanted])
         query = query * (length / max(float(np.linalg.norm(query)), 1e-12))
-        question = Question(k, offset, max_distance, classes, text)
         return self._search(query.astype(np.float32), question, frozenset((*like, *unlike)), {})
 
     def similar_to_embedding(
@@ -286,7 +286,6 @@ class SearchEngine(ABC):
         """
         stages: dict[str, float] = {}
         question = Question(k, offset, None, classes, text)
-        question.check()
         with timed(stages, "search"):
             hits = self._called(question)
         return Results(self.snapshot.name, hits, stages)
@@ -308,7 +307,6 @@ class SearchEngine(ABC):
         return tuple(Guess(classes[n], float(probabilities[n])) for n in np.argsort(-probabilities)[:GUESSES].tolist())
 
     def _search(self, query: Embedding, question: Question, excluded: Collection[int], stages: dict[str, float]) -> Results:
-        question.check()
         with timed(stages, "search"):
             hits = self._found(query, question, excluded)
         return Results(self.snapshot.name, hits, stages)
