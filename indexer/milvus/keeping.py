@@ -49,14 +49,16 @@ def verify(gallery: MilvusGallery, name: str | None = None) -> dict[str, Any]:
         for row in page:
             try:
                 entry = entry_of(row, gallery.files)
-                own = decode_item(entry.record, entry.id, entry.label) if entry.own else decode_view(entry.record, entry.id)
+                if entry.own:
+                    decode_item(entry.record, entry.id, entry.label)
+                else:
+                    decode_view(entry.record, entry.id)
             except Exception as error:
                 raise SnapshotError(
                     f"the row {row['pk']} of {snapshot.name} is damaged ({error}); rebuild the gallery"
                 ) from error
             if row["kind"] != kind_of(row["label"]) or (entry.own and name_in(entry.record) != row["name"]):
                 raise SnapshotError(f"the row {row['pk']} of {snapshot.name} contradicts itself; rebuild the gallery")
-            assert own is not None
             items, views = items + entry.own, views + (not entry.own)
     found = recall(gallery.server, snapshot.name, items + views, snapshot.manifest.search)
     share, expected = found.get("ann_recall@10", 1.0), snapshot.manifest.quality.get("ann_recall@10", 1.0)
@@ -82,11 +84,11 @@ def rollback(gallery: MilvusGallery, to: str | None = None) -> str:
         earlier = [name for name in gallery.names() if name < current and gallery.snapshot(name).state == PUBLISHED]
         if not earlier:
             raise GalleryError(f"{gallery.address} has no snapshot before the current one; `python -m indexer list` shows all")
-        to = earlier[-1]
-        gallery.mark(current, state=TAKEN_BACK)
-    snapshot = gallery.snapshot(to)
+    snapshot = gallery.snapshot(earlier[-1] if to is None else to)
     gallery.load(snapshot.name)
     put_in_place(gallery, snapshot)
+    if to is None:
+        gallery.mark(current, state=TAKEN_BACK)  # not before: it stays what it is if this fails
     return snapshot.name
 
 
