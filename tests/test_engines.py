@@ -21,6 +21,7 @@ from indexer.copy import copy
 from indexer.errors import ChangeRefused, GalleryError, GalleryUnreachable, NotPublished
 from indexer.exact import exact_neighbours
 from indexer.milvus.address import Address, Gallery, parse_gallery
+from indexer.milvus.build import build as build_on_milvus
 from indexer.milvus.build import embed_part, publish
 from indexer.milvus.build import rebuild as rebuild_on_milvus
 from indexer.milvus.changes import settle
@@ -39,7 +40,7 @@ from search.engine import SearchEngine
 from search.live import LiveGallery
 from search.results import DuplicateSketch, SearchError, UnknownSketch
 from sketches.item import Item, Picture
-from sketches.sketch import Strokes
+from sketches.sketch import Sketch, Strokes
 from sketches.sketch_set import SketchSet
 
 pytestmark = pytest.mark.milvus
@@ -270,6 +271,23 @@ def test_a_change_is_made_whole_or_not_at_all(changing: tuple[Gallery, LiveGalle
     assert (opened.item(7).name, opened.item(7).tags) == ("a name", ("tag",))
     assert opened.item(8).picture == large.picture
     assert opened.similar(doodles.strokes(300), 1).hits[0].name == "a name"
+
+
+def test_a_build_that_would_undo_changes_is_refused_before_it_embeds(
+    changing: tuple[Gallery, LiveGallery], doodles: SketchSet, encoder: Encoder
+) -> None:
+    place, live = changing
+    live.add("new", doodles.strokes(100), 1)
+
+    def drawings() -> Iterator[Sketch]:
+        pytest.fail("it began")
+        yield doodles.sketch(0)
+
+    with pytest.raises(GalleryError, match="--discard-changes"):
+        if isinstance(place, Address):
+            build_on_milvus(gallery_at(place), drawings(), encoder, {})
+        else:
+            build(place, drawings(), encoder, {})
 
 
 def test_rebuild_and_rollback_keep_every_change(

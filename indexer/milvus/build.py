@@ -51,6 +51,8 @@ def build(
     index: MilvusIndex | None = None,
 ) -> Manifest:
     """Embed the items and publish them as the current snapshot. Raises DatasetError for no items, GalleryError."""
+    gallery.create()
+    _last_change(gallery, discard_changes)  # before anything is embedded
     embed_part(gallery, items, encoder, source)
     return publish(gallery, encoder, source, discard_changes=discard_changes, index=index)
 
@@ -99,12 +101,7 @@ def publish(
             f"of {parts} parts {', '.join(missing)} are not there: run `build --part` for them, then publish again"
         )
     told = [json.loads(report) for report in reports if report is not None]
-    last = max((line.number for line in gallery.log.lines()), default=0)
-    if last and not discard_changes:
-        raise GalleryError(
-            f"{gallery.address} holds changes made online, which a build from a folder would undo; "
-            "`rebuild` keeps them, `build --discard-changes` drops them"
-        )
+    last = _last_change(gallery, discard_changes)
     total, digest, classes = _look_through(gallery, name)
     if (total, digest) != (sum(one["items"] for one in told), _exclusive_or(one["digest"] for one in told)):
         drop(server, name)
@@ -130,11 +127,9 @@ def rebuild(
     """
     serving = gallery.snapshot()
     settle(serving)
-    last = max((line.number for line in gallery.log.lines()), default=serving.manifest.last_change)
+    last = max(gallery.log.last(), serving.manifest.last_change)
     net, source = gallery.keep_net(encoder), {**serving.manifest.source, "rebuilt_from": serving.name}
-    name = _building(gallery, encoder, source, 0)
-    drop(gallery.server, name)
-    create(gallery.server, name, SNAPSHOT, encoder.dimensions, loaded=True)
+    name = _emptied(gallery, encoder, source)
     copy_rows(serving, name, encoder, serving.manifest.net == net)
     total, _, classes = _look_through(gallery, name)
     views = count(gallery.server, name, "", "Strong")
@@ -158,12 +153,10 @@ def rebuild(
 def take_over(gallery: MilvusGallery, entries: Iterable[Entry], encoder: Encoder, source: Mapping[str, Any]) -> Manifest:
     """Make a gallery of what another one holds, with its embeddings. Raises GalleryError."""
     gallery.create()
-    name = _building(gallery, encoder, source, 0)
-    drop(gallery.server, name)
-    create(gallery.server, name, SNAPSHOT, encoder.dimensions, loaded=True)
+    name = _emptied(gallery, encoder, source)
     write_rows(gallery, name, entries, encoder)
     total, _, classes = _look_through(gallery, name)
-    last = max((line.number for line in gallery.log.lines()), default=0)
+    last = gallery.log.last()
     manifest = _manifest(gallery, encoder, source, classes, total, count(gallery.server, name, "", "Strong"), None, last)
     return put_in_place(gallery, finish(gallery, name, manifest, classes, None, since=last))
 
@@ -251,6 +244,25 @@ def put_in_place(gallery: MilvusGallery, snapshot: MilvusSnapshot) -> Manifest:
 def _building(gallery: MilvusGallery, encoder: Encoder, source: Mapping[str, Any], parts: int) -> str:
     plan = checksum(encoder.sha256, json.dumps(source, sort_keys=True), parts)
     return f"{gallery.address.name}__building_{plan:016x}"
+
+
+def _emptied(gallery: MilvusGallery, encoder: Encoder, source: Mapping[str, Any]) -> str:
+    """A collection for a snapshot that is made in one go: what an earlier try left in it is removed."""
+    name = _building(gallery, encoder, source, 0)
+    drop(gallery.server, name)
+    create(gallery.server, name, SNAPSHOT, encoder.dimensions, loaded=True)
+    return name
+
+
+def _last_change(gallery: MilvusGallery, discard_changes: bool) -> int:
+    """The number of the last change made online; 0 where there is none. Raises GalleryError where a build may not drop it."""
+    last = gallery.log.last()
+    if last and not discard_changes:
+        raise GalleryError(
+            f"{gallery.address} holds changes made online, which a build from a folder would undo; "
+            "`rebuild` keeps them, `build --discard-changes` drops them"
+        )
+    return last
 
 
 def _report(name: str, part: int) -> str:

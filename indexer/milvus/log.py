@@ -84,6 +84,10 @@ class Log:
             whole += lines if len(lines) == lines[0].of else []
         return whole
 
+    def last(self) -> int:
+        """The number of the last whole change; 0 where there is none."""
+        return max((line.number for line in self.lines()), default=0)
+
     def drawings(self, keys: Sequence[str]) -> dict[str, Row]:
         """The rows of some lines, with their drawings."""
         fields = (*Line._fields, "record", "net", "embedding")
