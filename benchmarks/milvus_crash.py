@@ -168,12 +168,10 @@ def swapped(address: Address, drawings: SketchSet, encoder: Encoder, swaps: int)
     """The pointer to and fro between two snapshots with different drawings, while two servers are asked."""
     gallery = gallery_at(address)
     first = gallery.current()
-    live = LiveGallery(address)
     asked = [drawings.strokes(row) for row in np.random.default_rng(0).integers(len(drawings), size=QUERIES).tolist()]
-    live.close()
     rebuild(gallery, encoder, lambda *arrays: Gate(True, "", {}))
     second = gallery.current()
-    # The second snapshot is told from the first by its answers: its nearest drawing of each query has another name there.
+    # The second snapshot is told from the first by its answers: there every drawing has a name.
     renamed = [
         {**row, "name": "second"}
         for row in gallery.server(
