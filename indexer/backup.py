@@ -13,6 +13,7 @@ from indexer.build import UNFINISHED, writing
 from indexer.database import replace_with
 from indexer.durable import sync
 from indexer.errors import GalleryError, OverlayError, SnapshotError
+from indexer.housekeeping import readable_manifest
 from indexer.overlay import CHANGES, Overlay
 from indexer.pointer import SNAPSHOTS, Pointer, current_snapshot, point, pointing, read_pointer
 from indexer.snapshot import MANIFEST, Manifest, open_snapshot, read_manifest
@@ -87,7 +88,7 @@ def restore(gallery: Path, source: Path, discard_changes: bool = False) -> Manif
             kept.copy(live.path)
         except OverlayError:  # there is none to copy over, or it is none any more
             replace_with(kept.path, live.path, live.wait)
-        held = [manifest.last_change for manifest in map(_manifest, (gallery / SNAPSHOTS).iterdir()) if manifest]
+        held = [manifest.last_change for manifest in map(readable_manifest, (gallery / SNAPSHOTS).iterdir()) if manifest]
         if max(used, *held) > live.last():
             live.reserve(max(used, *held))
     return snapshot.manifest
@@ -121,10 +122,3 @@ def _whole(folder: Path) -> bool:
     except SnapshotError:
         return False
     return True
-
-
-def _manifest(folder: Path) -> Manifest | None:
-    try:
-        return read_manifest(folder)
-    except SnapshotError:
-        return None

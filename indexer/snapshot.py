@@ -321,11 +321,6 @@ def open_snapshot(folder: Path, whole: bool = False) -> Snapshot:
     return snapshot
 
 
-def verify_files(folder: Path) -> Manifest:
-    """The manifest, if every file is what it says. Raises SnapshotError."""
-    return open_snapshot(folder, whole=True).manifest
-
-
 def read_manifest(folder: Path) -> Manifest:
     """Raises SnapshotError where it is missing, changed, of another format, or lists other files than a snapshot has."""
     path = folder / MANIFEST
