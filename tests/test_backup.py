@@ -38,6 +38,12 @@ def held(gallery: Path) -> set[int]:
     return found
 
 
+def rebuilt(gallery: Path, encoder: Encoder) -> str:
+    """The name of a new snapshot of all there is, with the net that is served."""
+    rebuild(gallery, encoder, lambda *arrays: Gate(True, "", {}))
+    return history(gallery)[0]
+
+
 def test_a_backup_is_a_gallery_and_comes_back(gallery: Path, doodles: SketchSet, tmp_path: Path) -> None:
     before = held(gallery)
     backup(gallery, tmp_path / "b")
@@ -81,7 +87,7 @@ def test_a_gallery_is_backed_up_and_restored_while_it_is_served(
     stop.set()
     writer.join()
     assert held(gallery) == acknowledged
-    rebuild(gallery, encoder, lambda *arrays: Gate(True, "", {}))
+    rebuilt(gallery, encoder)
     restore(gallery, tmp_path / "b1", discard_changes=True)
     live.reload()
     added = live.add("after", doodles.strokes(101)).id
@@ -98,8 +104,7 @@ def test_numbers_go_on_above_those_of_every_snapshot_that_is_left(
     backup(gallery, tmp_path / "b")
     for row in range(200, 204):
         change_gallery(gallery, [doodles.sketch(row)])
-    rebuild(gallery, encoder, lambda *arrays: Gate(True, "", {}))
-    later = history(gallery)[0]
+    later = rebuilt(gallery, encoder)
     restore(gallery, tmp_path / "b", discard_changes=True)
     change_gallery(gallery, [doodles.sketch(300)])
     publish(gallery, later)
@@ -116,8 +121,7 @@ def test_a_snapshot_made_between_two_restores_is_what_it_was_made_of(
     backup(gallery, tmp_path / "b")
     restore(gallery, tmp_path / "a", discard_changes=True)
     change_gallery(gallery, [doodles.sketch(300)])
-    rebuild(gallery, encoder, lambda *arrays: Gate(True, "", {}))
-    between, expected = history(gallery)[0], held(gallery)
+    between, expected = rebuilt(gallery, encoder), held(gallery)
     restore(gallery, tmp_path / "b", discard_changes=True)
     publish(gallery, between)
     assert held(gallery) == expected
@@ -129,8 +133,7 @@ def test_a_drawing_of_what_only_a_later_snapshot_has_brings_nothing_back(
     first, removed = history(gallery)[0], int(doodles.ids[0])
     backup(gallery, tmp_path / "b")
     change_gallery(gallery, [doodles.sketch(0)])
-    rebuild(gallery, encoder, lambda *arrays: Gate(True, "", {}))
-    later = history(gallery)[0]
+    later = rebuilt(gallery, encoder)
     restore(gallery, tmp_path / "b", discard_changes=True)
     publish(gallery, later)
     with closing(LiveGallery(gallery)) as live:
@@ -151,8 +154,7 @@ def test_a_drawing_that_only_the_snapshot_knows_is_taken_back(
         live.remove_view(item, view.id)
         backup(gallery, tmp_path / "without")
     restore(gallery, tmp_path / "with", discard_changes=True)
-    rebuild(gallery, encoder, lambda *arrays: Gate(True, "", {}))
-    folded = history(gallery)[0]
+    folded = rebuilt(gallery, encoder)
     restore(gallery, tmp_path / "without", discard_changes=True)
     publish(gallery, folded)
     with closing(LiveGallery(gallery)) as live:
@@ -193,7 +195,7 @@ def test_a_damaged_database_is_kept_beside_the_one_that_takes_its_place(gallery:
 
 def test_a_restore_begins_nothing_while_the_database_is_held(gallery: Path, encoder: Encoder, tmp_path: Path) -> None:
     backup(gallery, tmp_path / "b")
-    rebuild(gallery, encoder, lambda *arrays: Gate(True, "", {}))
+    rebuilt(gallery, encoder)
     before = history(gallery)
     holder = sqlite3.connect(gallery / CHANGES, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
