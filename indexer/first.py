@@ -22,7 +22,7 @@ from sketches.symbols import SYMBOLS, read_symbols
 log = logging.getLogger(__name__)
 
 PER_CLASS = 60  # 20,700 drawings of 345 classes: a good demo, downloaded and built within a minute or two
-DOODLES_PER_CLASS = 12  # more are the more of the same: they are drawn by rules
+DOODLES_PER_CLASS = 12  # more would only be more of the same: they are drawn by rules
 
 
 def first_gallery(gallery: Path, checkpoint: str, data: Path | None, source: str) -> Manifest | None:

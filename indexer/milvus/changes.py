@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
-import numpy.typing as npt
 
 from indexer.entry import Entry
 from indexer.errors import ChangeRefused, GalleryError
@@ -16,14 +15,12 @@ from indexer.milvus.log import ADD, APART, REMOVE, UNVIEW, VIEW, Line, last_word
 from indexer.milvus.rows import name_in, packed, row_of, row_of_item, row_of_view, unpacked
 from indexer.milvus.server import NotThere
 from indexer.milvus.tables import AT_ONCE, Row, among, chunks, rows_with
-from indexer.overlay import MAX_BY, Added
+from indexer.overlay import MAX_BY, Added, Embedding
 from indexer.record import encode_item, encode_view, look_of
 from indexer.stored import signed, unsigned
 from indexer.view import View
 from sketches.item import checked, plain_text
 from sketches.sketch import Strokes, check_strokes
-
-Embedding = npt.NDArray[np.float32]  # (1024,)
 
 
 class MilvusChanges:

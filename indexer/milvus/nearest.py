@@ -14,9 +14,7 @@ from indexer.milvus.tables import Row, count, pages
 from indexer.stored import unsigned
 
 SEARCHED_BY = {"ef", "nprobe", "search_list", "level", "rbq_query_bits", "refine_k"}  # the rest is for building
-COMPARED = (
-    300_000  # views up to which recall is measured against brute force; beyond against a search that is as wide as can be
-)
+COMPARED = 300_000  # views up to which recall is held to brute force; beyond, to a search that is as wide as can be
 RANKS = 2**63  # a rank is smaller
 ASKED = 200  # random views that ask for their neighbours
 
