@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from indexer.changes import LocalChanges
 from indexer.entry import as_item
 from indexer.milvus.address import Gallery
 from indexer.milvus.changes import MilvusChanges
@@ -33,9 +34,7 @@ def change_gallery(
     embedded = embed_items(items, loaded.get(snapshot.manifest.net) or snapshot.encoder) if items else []
     if isinstance(snapshot, MilvusSnapshot):
         return MilvusChanges(snapshot.gallery, snapshot).change(embedded, removed)
-    return Overlay(snapshot.folder.parent.parent).change(
-        snapshot.manifest.last_change, lambda key: snapshot.row(key) is not None, snapshot.manifest.net, embedded, removed
-    )
+    return LocalChanges(Overlay(snapshot.folder.parent.parent), snapshot).change(embedded, removed)
 
 
 def embed_items(items: Sequence[Item], encoder: Encoder) -> list[Added]:

@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from indexer.changes import LocalChanges
 from indexer.contents import contents
 from indexer.entry import Entry
 from indexer.errors import SnapshotError
 from indexer.index import Nearest, Ranges, Removed
 from indexer.milvus.address import Gallery
-from indexer.overlay import Added, Changes, Overlay
+from indexer.overlay import Changes, Overlay
 from indexer.rows import Mark
 from indexer.snapshot import Snapshot, open_current
 from indexer.view import View
@@ -25,7 +26,7 @@ from search.engine import Embedding, Question, Sample, SearchEngine
 from search.results import Hit, SearchError, UnknownSketch
 from search.words import Words
 from sketches.item import Item
-from sketches.sketch import Sketch, Strokes
+from sketches.sketch import Sketch
 
 log = logging.getLogger(__name__)
 
@@ -46,28 +47,6 @@ class _Changed:
     removed: Removed | None = None
     additions: Additions = field(default_factory=Additions)
     unfolded: int = 0
-
-
-class LocalChanges:
-    """The overlay, and the snapshot that a change is held to."""
-
-    def __init__(self, overlay: Overlay, snapshot: Snapshot, net: str) -> None:
-        self._overlay, self._snapshot, self._net = overlay, snapshot, net
-        self._held = snapshot.manifest.last_change
-
-    def change(self, added: Sequence[Added] = (), removed: Sequence[int] = ()) -> int:
-        return self._overlay.change(self._held, self._holds, self._net, added, removed)
-
-    def add_view(self, key: int, strokes: Strokes, by: str, embedding: Embedding) -> View:
-        return self._overlay.add_view(self._held, self._holds, self._net, key, strokes, by, embedding)
-
-    def remove_view(self, key: int, view: int) -> None:
-        row = self._snapshot.row(key)
-        folded = row is not None and any(one.id == view for one in self._snapshot.other_views(row))
-        self._overlay.remove_view(self._held, key, view, folded=folded)
-
-    def _holds(self, key: int) -> bool:
-        return self._snapshot.row(key) is not None
 
 
 class LocalEngine(SearchEngine):
@@ -177,7 +156,7 @@ class LocalEngine(SearchEngine):
         return [at for at, one in zip(places, self.snapshot.other_views(row), strict=True) if one.id == view]
 
     def changes(self, wait: float) -> LocalChanges:
-        return LocalChanges(self.overlay.waiting(wait), self.snapshot, self.encoder.sha256)
+        return LocalChanges(self.overlay.waiting(wait), self.snapshot)
 
     def embedding(self, key: int) -> Embedding:
         changed = self._changed
