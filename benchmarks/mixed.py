@@ -2,9 +2,10 @@
 
     python -m benchmarks.mixed --gallery G --seconds 600
 
-Every answer is held to an oracle: numpy over what a client can know to be in the gallery. What was added before a search began
-and is not being removed must be found where it is near enough; what was removed before must not; what changes meanwhile may or
-may not be. The server folds changes into new snapshots by itself, and beside that the pointer goes back and forth.
+Every answer is held to an oracle: numpy over what a client can know to be in the gallery. What was added before a
+search began and is not being removed must be found where it is near enough; what was removed before must not; what
+changes meanwhile may or may not be. The server folds changes into new snapshots by itself, and beside that the pointer
+goes back and forth.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from indexer.pointer import history, publish
 from indexer.snapshot import open_current
 from sketches.sketch import as_drawing
 
-POOL = 400  # drawings that are asked with and added
+POOL = 400  # drawings that are asked with and added: the gallery's first
 ROOM = 200_000  # additions
 FOLD_AT = 300
 CLOSE = 2e-3  # distances are computed from float16
@@ -167,7 +168,7 @@ class Clients:
                 self._note_wrong(name, f"{len(gone)} sketches that are gone" if gone else "")
         elif name == "add":
             key = int(secrets.randbits(63))
-            row = known.coming(key, query)
+            row = known.coming(key, known.embeddings[number])
             _, answer = self._ask(session, name, "POST", "sketches", {"strokes": drawing, "label": "mixed", "id": str(key)})
             if answer:
                 known.there(row)
@@ -267,7 +268,8 @@ def asked(gallery: Path, url: str, token: str) -> Clients:
     known = Known(snapshot.ids[:], snapshot.item_embeddings(np.arange(len(snapshot))))
     drawings = [snapshot.strokes(row) for row in range(POOL)]
     encoder = snapshot.encoder
-    queries = np.concatenate([encoder.embed(encoder.raster(one)[None]) for one in drawings])
+    # A query is embedded from one side, an item (as `known` has them) from both.
+    queries = np.concatenate([encoder.embed(encoder.raster(one)[None], mirrored=False) for one in drawings])
     return Clients(url, token, known, [as_drawing(strokes) for strokes in drawings], queries)
 
 
