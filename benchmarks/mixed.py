@@ -10,17 +10,12 @@ goes back and forth.
 
 import argparse
 import json
-import os
 import secrets
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +24,7 @@ import numpy.typing as npt
 import requests
 
 from benchmarks.fuzz import tree_mb
+from benchmarks.load import running
 from evaluation.provenance import provenance
 from indexer.pointer import history, publish
 from indexer.snapshot import open_current
@@ -226,7 +222,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         gallery = Path(folder) / "g"
         shutil.copytree(args.gallery, gallery)
-        with running(gallery) as (process, url, token):
+        # All clients may wait, and changes are folded often.
+        queues = [word for lane in ("", "batch-", "explain-", "map-", "change-") for word in (f"--{lane}queue", "64")]
+        token = secrets.token_hex(8)
+        with running(gallery, *queues, "--fold-at", str(FOLD_AT), TRAZO_ADMIN_TOKEN=token) as (process, port):
+            url = f"http://127.0.0.1:{port}"
             clients = asked(gallery, url, token)
             threads = [threading.Thread(target=clients.client, args=(args.seed + n,)) for n in range(args.clients)]
             for thread in threads:
@@ -287,26 +287,6 @@ def watched(pid: int, gallery: Path, seconds: float, swap_seconds: float) -> tup
                 swaps += 1
         time.sleep(1)
     return memory, swaps
-
-
-@contextmanager
-def running(gallery: Path) -> Iterator[tuple["subprocess.Popen[str]", str, str]]:
-    """A server that lets all clients wait, and folds often."""
-    token = secrets.token_hex(8)
-    queues = [word for lane in ("", "batch-", "explain-", "map-", "change-") for word in (f"--{lane}queue", "64")]
-    command = [sys.executable, "server.py", "--gallery", str(gallery), "--port", "0", "--log", "off", *queues]
-    with subprocess.Popen(
-        [*command, "--fold-at", str(FOLD_AT)],
-        cwd=Path(__file__).parents[1],
-        env={**os.environ, "TRAZO_ADMIN_TOKEN": token},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout
-            yield process, process.stdout.readline().split()[-1], token
-        finally:
-            process.terminate()
 
 
 if __name__ == "__main__":
