@@ -238,7 +238,7 @@ zigzag; zig zag
 
 
 def meanings(text: str) -> tuple[str, ...]:
-    """A plain text, and what else it may be called: all names of the things that it is a name of."""
+    """A text, and what else it may be called: all names of the things that it is a name of."""
     asked = " ".join(text.casefold().split())
     others = (name for names in _by_name().get(asked, ()) for name in names)
     return tuple(dict.fromkeys((text, *others)))
