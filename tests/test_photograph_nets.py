@@ -118,6 +118,11 @@ def test_training_writes_a_checkpoint_that_knows_its_view(
     assert measured["test"]["drawings"] == 9 and measured["train"]["drawings"] == 27
     with pytest.raises(DamagedSketch, match="looks at pictures"):
         _ = encoder.config.raster
+    again = tmp_path / "again.safetensors"
+    assert main(["fit", "--checkpoint", str(out), "--share", "0", "--scale", "10", *data, "--out", str(again)]) == 0
+    other, photographs = Encoder(again), read_pictures(shapes)
+    for ours, theirs, same in zip(encoder.encode(photographs), other.encode(photographs), (False, True), strict=True):
+        assert np.allclose(ours, theirs, atol=1e-3) == same  # another embedding, the same answers
     torch.manual_seed(0)  # the weights a run begins with
     before = build_net("mobilenet", 3, VIEW)
     assert isinstance(before, PhotographNet)

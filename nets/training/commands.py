@@ -13,7 +13,7 @@ import torch
 
 from nets.architectures.export import add_graph
 from nets.architectures.registry import DIGITS, KINDS, NETS, TRANSFORMERS
-from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
+from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint, load_checkpoint
 from nets.classify import classifier_report
 from nets.encoder import Encoder
 from nets.training.committee import Layer, fitted_layer, mean_answer
@@ -115,8 +115,9 @@ def main(arguments: list[str]) -> int:
     _add_balance(fitting, required=True)
     fitting.add_argument("--things", type=Path, metavar="DIR", help="things without a class, to fit on beside the classes")
     fitting.add_argument("--out", type=Path, required=True, metavar="FILE")
-    fitting.add_argument("--data", type=Path, required=True, metavar="DIR", help="the drawings it was trained on")
+    fitting.add_argument("--data", type=Path, required=True, metavar="DIR", help="the drawings or pictures it was trained on")
     add_selection(fitting)
+    add_parting(fitting)
     fitting.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
 
     drawing = commands.add_parser("things", help="draw icons and characters as things without a class, for `train --things`")
@@ -257,10 +258,10 @@ def _layer(members: list[Encoder], args: argparse.Namespace) -> Layer:
 
 
 def _fit(args: argparse.Namespace) -> dict[str, Any]:
-    drawings = selected(args, "train")
+    paths = [find_checkpoint(name) for name in args.checkpoint]
+    drawings = selected(args, "train", load_checkpoint(paths[-1]).config.view)
     balance = Balance(args.share, args.scale, args.handedness or 0.0)
     things = read_folder(args.things) if args.things else None
-    paths = [find_checkpoint(name) for name in args.checkpoint]
     config = fit_checkpoints(paths, balance, drawings, args.out, args.device, things)
     return {"checkpoint": str(args.out), **config.training["fitted"]}
 
