@@ -9,6 +9,7 @@ that Retry-After says.
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from benchmarks.swap import resident
 from evaluation.provenance import provenance
 from search.local import LocalEngine
 from sketches.sketch import as_drawing
+from web.settings import Settings
 
 FEW, TIMES = 8, 10  # clients that keep it busy; as many times more than have room inside
 IDLE, SLOW = 500, 50
@@ -137,10 +139,11 @@ async def stopped(process: "subprocess.Popen[str]", port: int, bodies: Sequence[
 
 
 @contextmanager
-def running(gallery: Path) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+def running(gallery: Path, *options: str, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """A server of the gallery, which ends with the block, and its port."""
     root = Path(__file__).parents[1]
-    command = [sys.executable, "server.py", "--gallery", str(gallery.resolve()), "--port", "0", "--log", "off"]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "server.py", "--gallery", str(gallery.resolve()), "--port", "0", "--log", "off", *options]
+    with subprocess.Popen(command, cwd=root, env=os.environ | environment, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout
             yield process, int(process.stdout.readline().rpartition(":")[2])
@@ -158,7 +161,7 @@ def main() -> None:
     snapshot = LocalEngine.open(args.gallery).snapshot
     rows = np.random.default_rng(args.seed).integers(len(snapshot), size=200).tolist()
     bodies = [orjson.dumps({"strokes": as_drawing(snapshot.strokes(row))}) for row in rows]
-    room = 4 + 32  # searches that have room inside, by the settings' defaults
+    room = Settings().threads + Settings().queue  # searches that have room inside
     found: dict[str, object] = {}
     with running(args.gallery) as (process, port):
         asyncio.run(crowd(port, bodies, FEW, time.monotonic() + 3))

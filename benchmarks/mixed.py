@@ -2,24 +2,20 @@
 
     python -m benchmarks.mixed --gallery G --seconds 600
 
-Every answer is held to an oracle: numpy over what a client can know to be in the gallery. What was added before a search began
-and is not being removed must be found where it is near enough; what was removed before must not; what changes meanwhile may or
-may not be. The server folds changes into new snapshots by itself, and beside that the pointer goes back and forth.
+Every answer is held to an oracle: numpy over what a client can know to be in the gallery. What was added before a
+search began and is not being removed must be found where it is near enough; what was removed before must not; what
+changes meanwhile may or may not be. The server folds changes into new snapshots by itself, and beside that the pointer
+goes back and forth.
 """
 
 import argparse
 import json
-import os
 import secrets
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +24,13 @@ import numpy.typing as npt
 import requests
 
 from benchmarks.fuzz import tree_mb
+from benchmarks.load import running
 from evaluation.provenance import provenance
 from indexer.pointer import history, publish
 from indexer.snapshot import open_current
 from sketches.sketch import as_drawing
 
-POOL = 400  # drawings that are asked with and added
+POOL = 400  # drawings that are asked with and added: the gallery's first
 ROOM = 200_000  # additions
 FOLD_AT = 300
 CLOSE = 2e-3  # distances are computed from float16
@@ -167,7 +164,7 @@ class Clients:
                 self._note_wrong(name, f"{len(gone)} sketches that are gone" if gone else "")
         elif name == "add":
             key = int(secrets.randbits(63))
-            row = known.coming(key, query)
+            row = known.coming(key, known.embeddings[number])
             _, answer = self._ask(session, name, "POST", "sketches", {"strokes": drawing, "label": "mixed", "id": str(key)})
             if answer:
                 known.there(row)
@@ -225,7 +222,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         gallery = Path(folder) / "g"
         shutil.copytree(args.gallery, gallery)
-        with running(gallery) as (process, url, token):
+        # All clients may wait, and changes are folded often.
+        queues = [word for lane in ("", "batch-", "explain-", "map-", "change-") for word in (f"--{lane}queue", "64")]
+        token = secrets.token_hex(8)
+        with running(gallery, *queues, "--fold-at", str(FOLD_AT), TRAZO_ADMIN_TOKEN=token) as (process, port):
+            url = f"http://127.0.0.1:{port}"
             clients = asked(gallery, url, token)
             threads = [threading.Thread(target=clients.client, args=(args.seed + n,)) for n in range(args.clients)]
             for thread in threads:
@@ -267,7 +268,8 @@ def asked(gallery: Path, url: str, token: str) -> Clients:
     known = Known(snapshot.ids[:], snapshot.item_embeddings(np.arange(len(snapshot))))
     drawings = [snapshot.strokes(row) for row in range(POOL)]
     encoder = snapshot.encoder
-    queries = np.concatenate([encoder.embed(encoder.raster(one)[None]) for one in drawings])
+    # A query is embedded from one side, an item (as `known` has them) from both.
+    queries = np.concatenate([encoder.embed(encoder.raster(one)[None], mirrored=False) for one in drawings])
     return Clients(url, token, known, [as_drawing(strokes) for strokes in drawings], queries)
 
 
@@ -285,26 +287,6 @@ def watched(pid: int, gallery: Path, seconds: float, swap_seconds: float) -> tup
                 swaps += 1
         time.sleep(1)
     return memory, swaps
-
-
-@contextmanager
-def running(gallery: Path) -> Iterator[tuple["subprocess.Popen[str]", str, str]]:
-    """A server that lets all clients wait, and folds often."""
-    token = secrets.token_hex(8)
-    queues = [word for lane in ("", "batch-", "explain-", "map-", "change-") for word in (f"--{lane}queue", "64")]
-    command = [sys.executable, "server.py", "--gallery", str(gallery), "--port", "0", "--log", "off", *queues]
-    with subprocess.Popen(
-        [*command, "--fold-at", str(FOLD_AT)],
-        cwd=Path(__file__).parents[1],
-        env={**os.environ, "TRAZO_ADMIN_TOKEN": token},
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            assert process.stdout
-            yield process, process.stdout.readline().split()[-1], token
-        finally:
-            process.terminate()
 
 
 if __name__ == "__main__":

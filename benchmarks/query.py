@@ -1,9 +1,10 @@
 """A query of Trazo beside one of the service that one writes in an afternoon (benchmarks/naive.py), in one run.
 
-python -m benchmarks.query --gallery G
+    python -m benchmarks.query --gallery G
 
 Both have the same net and the same gallery. They take turns, so that whatever else the machine does slows both alike:
-on one thread, stage by stage; and over HTTP, with 1, 4, 16 and 32 clients that share the machine's cores with the server.
+on one thread, stage by stage; and over HTTP, with 1, 4, 16 and 32 clients that share the machine's cores with the
+server.
 """
 
 import argparse

@@ -219,6 +219,7 @@ class SearchEngine(ABC):
             results,
             guesses=self._guesses(logits[0]),
             seen=look if isinstance(query, bytes) and not isinstance(look, Picture) else None,
+            embedding=embeddings[0],
         )
 
     def similar_to_id(
@@ -292,7 +293,7 @@ class SearchEngine(ABC):
         return Results(self.snapshot.name, hits, stages)
 
     def embed(self, look: Look) -> Embedding:
-        """The embedding (1024,) of a drawing or a picture. Raises SketchError."""
+        """The embedding (1024,) of a drawing or a picture, as an item has it: from both sides. Raises SketchError."""
         return self.encoder.embed(self.encoder.shown(self._look(look))[None])[0]
 
     def _look(self, query: Look | bytes) -> Look:

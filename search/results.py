@@ -1,6 +1,9 @@
 """What a search answers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
 
 from sketches.sketch import Strokes
 
@@ -47,9 +50,10 @@ class Guess:
 class Results:
     """Hits, best first, and the name of the one snapshot they are all from.
 
-    stages   milliseconds spent in each stage: decode, raster, embed, search (those that were needed)
-    guesses  the likeliest classes of a query that is a drawing, most likely first
-    seen     the strokes that were read from a query that is a file
+    stages     milliseconds spent in each stage: decode, raster, embed, search (those that were needed)
+    guesses    the likeliest classes of a query that is a drawing, most likely first
+    seen       the strokes that were read from a query that is a file
+    embedding  what a query that is a drawing or a picture was searched by
     """
 
     snapshot: str
@@ -57,6 +61,7 @@ class Results:
     stages: dict[str, float]
     guesses: tuple[Guess, ...] = ()
     seen: Strokes | None = None
+    embedding: npt.NDArray[np.float32] | None = field(default=None, compare=False)  # (1024,)
 
     @property
     def took_ms(self) -> float:

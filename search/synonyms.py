@@ -5,8 +5,6 @@ Each line is one thing: Quick, Draw!'s name of its class, then other names that 
 
 from functools import cache
 
-from sketches.item import plain_text
-
 THINGS = """
 aircraft carrier; carrier ship; warship
 airplane; plane; aeroplane; aircraft; jet; flight
@@ -241,7 +239,7 @@ zigzag; zig zag
 
 def meanings(text: str) -> tuple[str, ...]:
     """A text, and what else it may be called: all names of the things that it is a name of."""
-    asked = " ".join(plain_text(text, "text", 10_000).casefold().split())
+    asked = " ".join(text.casefold().split())
     others = (name for names in _by_name().get(asked, ()) for name in names)
     return tuple(dict.fromkeys((text, *others)))
 

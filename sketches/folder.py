@@ -83,7 +83,7 @@ def read_items(
         if missing:
             raise DatasetError(f"{folder} lacks {len(missing)} of {len(classes)} classes: {', '.join(missing[:5])}")
         files = [file for name in classes for file in files if file.label == name]
-    return _read(files, _tables(folder), classes, per_class, damaged, left_out, traced)
+    return (item for item, _ in _read(files, _tables(folder), classes, per_class, damaged, left_out, traced))
 
 
 def read_folder(
@@ -115,25 +115,10 @@ def read_pictures(
         )
         raise DatasetError(f"{folder} {words}")
     files = [file for file in files if file.label in set(wanted)]
-    items: dict[int, tuple[Item, _File]] = {}
-    counts: Counter[str] = Counter()
-    for file in tqdm(files, "reading", unit="file", leave=False, disable=None):
-        if per_class is not None and counts[file.label] >= per_class:
-            continue
-        try:
-            item = _picture(file, {}, traced=False)
-        except SketchError as error:
-            left_out.add(f"unreadable: {error}", str(file.inside))
-            continue
-        if item.id in items:
-            left_out.add("copies", f"{file.inside} of {items[item.id][1].inside}")
-            continue
-        items[item.id] = item, file
-        counts[file.label] += 1
-    left_out.tell(len(items))
-    found = PictureSet.of((item for item, _ in items.values()), wanted)
-    people = tuple(file.inside.parts[0] if by_person else "" for _, file in items.values())
-    return replace(found, files=tuple(file.path.name for _, file in items.values()), people=people)
+    read = list(_read(files, {}, None, per_class, "skip", left_out, traced=False))
+    found = PictureSet.of((item for item, _ in read), wanted)
+    people = tuple(_shown(file.inside.parts[0]) if by_person else "" for _, file in read)
+    return replace(found, files=tuple(_shown(file.path.name) for _, file in read), people=people)
 
 
 def fingerprint(folder: Path) -> str:
@@ -228,18 +213,18 @@ def _read(
     damaged: Damaged,
     left_out: LeftOut,
     traced: bool,
-) -> Iterator[Item]:
+) -> Iterator[tuple[Item, _File]]:
+    """Each item with the file that it is of."""
     counts: Counter[str] = Counter()
     first: dict[int, str] = {}  # files of pictures by id, to name the copies of one
     for file in tqdm(files, "reading", unit="file", leave=False, disable=None):
-        full = per_class is not None and counts[file.label] >= per_class
         if file.path.suffix.lower() in _READERS:
             for item in _strokes(file, classes, per_class, damaged):
                 if per_class is None or counts[item.label] < per_class:
                     counts[item.label] += 1
-                    yield item
+                    yield item, file
             continue
-        if full:
+        if per_class is not None and counts[file.label] >= per_class:
             continue
         try:
             item = _picture(file, table, traced)
@@ -254,7 +239,7 @@ def _read(
             continue
         first[item.id] = _shown(file.inside)
         counts[item.label] += 1
-        yield item
+        yield item, file
     left_out.tell(counts.total())
 
 
@@ -271,7 +256,7 @@ def _strokes(file: _File, classes: tuple[str, ...] | None, limit: int | None, da
         log.warning("%s holds several words, each of which is a class: %s", file.path, ", ".join(sorted(words)[:5]))
 
 
-def _picture(file: _File, table: dict[str, Entry], traced: bool = True) -> Item:
+def _picture(file: _File, table: dict[str, Entry], traced: bool) -> Item:
     """The item of a picture's file. Raises SketchError."""
     data = file.path.read_bytes()
     strokes = read_file(data).strokes if traced else ()

@@ -1,6 +1,7 @@
 """Folders of pictures, and which of them train and which test."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import cv2
@@ -25,6 +26,19 @@ def test_imagenets_numbers_are_not_part_of_a_breeds_name(tmp_path: Path) -> None
     folder.mkdir()
     cv2.imwrite(str(folder / "a.png"), shape("disc", 0))
     assert read_pictures(tmp_path).classes == ("German shepherd",)
+
+
+def test_a_damaged_picture_is_told_once_and_a_name_in_another_encoding_can_be_split(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_shapes(tmp_path / "shapes", 3)
+    (folder / "disc" / "0.png").rename(folder / "disc" / os.fsdecode(b"\xff.png"))
+    for name in ("broken.png", "short.png"):
+        (folder / "disc" / name).write_bytes(b"hello"[: len(name) - 6])
+    pictures = read_pictures(folder)
+    assert "9 drawings were read. Left out: 2 unreadable" in caplog.text and "\ufffd.png" in pictures.files
+    train, test = split_pictures(pictures)
+    assert len(train) + len(test) == 9
 
 
 def test_files_of_strokes_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -145,6 +145,13 @@ def test_words_follow_changes_and_views(encoder: Encoder, tmp_path: Path) -> Non
         live.close()
 
 
+def test_a_text_that_names_a_thing_finds_it_by_its_other_names(engine: SearchEngine) -> None:
+    bikes = [hit.id for hit in engine.named("Bike", 100).hits]
+    assert bikes and bikes == [hit.id for hit in engine.named("bicycle", 100).hits]
+    near = engine.similar(doodle("house", 0).strokes, 3, text="bike").hits
+    assert [hit.label for hit in near] == ["bicycle"] * 3
+
+
 def test_texts_that_are_none_are_refused(things: LiveGallery) -> None:
     for text in ("x" * 201, "a\x00b"):
         with pytest.raises(DamagedSketch, match="text"):

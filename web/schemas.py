@@ -155,7 +155,7 @@ class NewStrokes(_Drawing):
 
 
 class NewUpload(_Input):
-    """A drawing to add, as a picture or an SVG in multipart form data; its lines are traced."""
+    """A picture or an SVG to add, in multipart form data; a gallery of drawings traces its lines."""
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 

@@ -72,10 +72,7 @@ def add_search_routes(trazo: Application) -> None:
             look = reading.strokes
         decode = {"decode": 1000 * (time.perf_counter() - started)}
         results = engine.similar(look, form.k, form.classes, **_asked(form))
-        answer = _answer(results, decode, reading)
-        if form.return_embedding:
-            answer.embedding = engine.embed(look).tolist()
-        return _sent(answer)
+        return _sent(_answer(results, decode, reading, form.return_embedding))
 
     @app.post("/api/search/batch")
     @api.validate(resp=Answers(HTTP_200=SearchesAnswer, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
@@ -137,11 +134,8 @@ def _search(engine: SearchEngine, query: SearchQuery) -> SearchAnswer:
     if query.embedding is None:
         if query.text and query.strokes is None and query.points is None:
             return _named(engine, query)
-        strokes = strokes_of(query)
-        answer = _answer(engine.similar(strokes, query.k, query.classes, **_asked(query)))
-        if query.return_embedding:
-            answer.embedding = engine.embed(strokes).tolist()
-        return answer
+        results = engine.similar(strokes_of(query), query.k, query.classes, **_asked(query))
+        return _answer(results, with_embedding=query.return_embedding)
     if query.strokes is not None or query.points is not None:
         raise InvalidRequest([FieldError(field="embedding", message="send a drawing or an embedding, not both")])
     embedding = np.array(query.embedding, np.float32)
@@ -162,7 +156,12 @@ def _asked(query: _Asked) -> _Options:
     return {"text": query.text, "offset": query.offset, "max_distance": query.max_distance}
 
 
-def _answer(results: Results, stages: dict[str, float] | None = None, reading: Reading | None = None) -> SearchAnswer:
+def _answer(
+    results: Results,
+    stages: dict[str, float] | None = None,
+    reading: Reading | None = None,
+    with_embedding: bool = False,
+) -> SearchAnswer:
     stages = {**(stages or {}), **results.stages}
     timed = request.environ.get("trazo.request")
     if timed is not None:
@@ -184,6 +183,7 @@ def _answer(results: Results, stages: dict[str, float] | None = None, reading: R
         seen=as_drawing(reading.strokes) if reading else None,
         notes=list(reading.notes) if reading else [],
         others=[as_drawing(strokes) for strokes in reading.others] if reading else [],
+        embedding=results.embedding.tolist() if with_embedding and results.embedding is not None else None,
     )
 
 

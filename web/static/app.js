@@ -187,31 +187,15 @@ const act = {
     }
   },
   async why({ id, label }) {
-    if (looksAt() && !picture.hidden) {
-      try {
-        const distance = await explainRegions(id, query.file, heat);
-        if (distance === null) return;
-        tell(`The match with this ${label} (${distance.toFixed(3)}) rests on what is red; without what is blue it would be closer.`);
-        paper.scrollIntoView({ block: "nearest" });
-      } catch (error) {
-        say(error.message, true);
-      }
+    const pictured = looksAt() && !picture.hidden;
+    if (!pictured && (looksAt() === "photographs" || !canvas.strokes.length)) {
+      const first = looksAt() === "photographs" ? "Drop a picture first, or click one" : "Draw something first";
+      say(`${first}: then it can be told what a match rests on.`, true);
       return;
     }
-    if (looksAt() === "photographs") {
-      say("Drop a picture first, or click one: then it can be told what a match rests on.", true);
-      return;
-    }
-    if (!canvas.strokes.length) {
-      say("Draw something first: then it can be told what a match rests on.", true);
-      return;
-    }
-    const drawn = canvas.strokes;
     try {
-      const { distance, parts } = await explain(drawn, id);
-      if (canvas.changedSince(drawn)) return; // what would be coloured is not there any more
-      const most = Math.max(...parts.map(({ change }) => Math.abs(change ?? 0)), 1e-6);
-      canvas.colour(parts.map(({ stroke, change }) => ({ stroke, colour: heat((change ?? most) / most) })));
+      const distance = pictured ? await explainRegions(id, query.file, heat) : await explainStrokes(id);
+      if (distance === null) return;
       tell(`The match with this ${label} (${distance.toFixed(3)}) rests on what is red; without what is blue it would be closer.`);
       paper.scrollIntoView({ block: "nearest" });
     } catch (error) {
@@ -219,6 +203,16 @@ const act = {
     }
   },
 };
+
+/** Colour the strokes by what they do to the match with a sketch; the distance, or null where something else is drawn by then. */
+async function explainStrokes(id) {
+  const drawn = canvas.strokes;
+  const { distance, parts } = await explain(drawn, id);
+  if (canvas.changedSince(drawn)) return null;
+  const most = Math.max(...parts.map(({ change }) => Math.abs(change ?? 0)), 1e-6);
+  canvas.colour(parts.map(({ stroke, change }) => ({ stroke, colour: heat((change ?? most) / most) })));
+  return distance;
+}
 
 /** What was drawn becomes one more drawing of a sketch. */
 async function thatIsTheOne({ id, label, name }, button) {

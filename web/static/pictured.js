@@ -26,11 +26,14 @@ export function showItem(id) {
   picture.src = thumbnail(id);
 }
 
-/** Colour the regions of the picture, which is this file or one of the gallery, by what they do to its match with an item; the distance. */
+/**
+ * Colour the regions of the picture, which is this file or one of the gallery, by what they do to its match with an item;
+ * the distance, or null where another picture is shown by then.
+ */
 export async function explainRegions(id, file, colourOf) {
   const shown = picture.src;
   const told = await explainPicture(file ?? (await fetch(shown).then((answer) => answer.blob())), id);
-  if (picture.src !== shown) return null; // another picture by now
+  if (picture.src !== shown) return null;
   const most = Math.max(...told.regions.map(({ change }) => Math.abs(change ?? 0)), 1e-6);
   regions.setAttribute("viewBox", `0 0 ${picture.naturalWidth} ${picture.naturalHeight}`);
   regions.replaceChildren(
