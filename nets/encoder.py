@@ -30,7 +30,7 @@ from sketches.item import Look
 from sketches.labelled import Labelled
 from sketches.raster import Raster, rasterise
 from sketches.sketch import Stroke
-from sketches.view import channels, shown
+from sketches.view import shape_of, shown
 
 BATCH = 256  # drawings that `embed_all` answers at a time
 PORTION = 8  # of these that a core embeds at a time: what a net makes of more does not stay in the core's cache
@@ -86,8 +86,7 @@ class Encoder:
         embeddings of both a query needs but one (docs/results.md). One drawing from one side is such a query: those that other
         threads ask meanwhile are embedded in the same run of the net.
         """
-        view = self.config.view
-        shape = (3, view.size, view.size) if channels(view) == 3 else (view.size, view.size)
+        shape = shape_of(self.config.view)
         if rasters.dtype != np.uint8 or rasters.shape[1:] != shape:
             raise ValueError(f"rasters are {rasters.dtype} {rasters.shape}; {self.name} takes uint8 {('N', *shape)}")
 
