@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from sketches.item import Look
 from sketches.labelled import Labelled
 from sketches.raster import Raster, rasterise
 from sketches.sketch import Stroke
-from sketches.view import channels, shown
+from sketches.view import shape_of, shown
 
 BATCH = 256  # drawings that `embed_all` answers at a time
 PORTION = 8  # of these that a core embeds at a time: what a net makes of more does not stay in the core's cache
@@ -63,7 +64,8 @@ class Encoder:
         if (self._runtime.size, self._runtime.classes) != (self.config.view.size, len(self.config.classes)):
             raise CheckpointError(f"{path}: its net takes other rasters or knows other classes than it says; train it again")
         self.dimensions = self._runtime.dimensions
-        self._queries = Together(self._answer_queries, PORTION, _cores())
+        # Not a method: a circle of references would keep the net's memory long after a snapshot was swapped.
+        self._queries = Together(partial(_answer_queries, self._runtime), PORTION, _cores())
 
     def raster(self, strokes: Sequence[Stroke]) -> Raster:
         """The strokes as this net sees them, (size, size)."""
@@ -84,8 +86,7 @@ class Encoder:
         embeddings of both a query needs but one (docs/results.md). One drawing from one side is such a query: those that other
         threads ask meanwhile are embedded in the same run of the net.
         """
-        view = self.config.view
-        shape = (3, view.size, view.size) if channels(view) == 3 else (view.size, view.size)
+        shape = shape_of(self.config.view)
         if rasters.dtype != np.uint8 or rasters.shape[1:] != shape:
             raise ValueError(f"rasters are {rasters.dtype} {rasters.shape}; {self.name} takes uint8 {('N', *shape)}")
 
@@ -126,10 +127,6 @@ class Encoder:
     def _of_looks(self, looks: Sequence[Look]) -> Exits:
         return self.exits(np.stack([self.shown(look) for look in looks]))
 
-    def _answer_queries(self, rasters: list[Raster]) -> list[Exits]:
-        embeddings, logits = self._runtime.run(np.stack(rasters)[None])
-        return [(embeddings[row : row + 1], logits[row : row + 1]) for row in range(len(rasters))]
-
     def _over_cores(self, answer: Callable[[Any], Exits], questions: Any) -> Exits:
         """The answers to a sequence or array of questions, in its order; a portion at a time, on all cores."""
         parts = [questions[start : start + PORTION] for start in range(0, len(questions), PORTION)]
@@ -144,6 +141,11 @@ class Encoder:
         none = np.empty((0, EMBEDDING_DIM), np.float32), np.empty((0, len(self.config.classes)), np.float32)
         embeddings, logits = (np.concatenate(column) for column in zip(none, *parts, strict=True))
         return embeddings, logits
+
+
+def _answer_queries(runtime: Runtime, rasters: list[Raster]) -> list[Exits]:
+    embeddings, logits = runtime.run(np.stack(rasters)[None])
+    return [(embeddings[row : row + 1], logits[row : row + 1]) for row in range(len(rasters))]
 
 
 def _cores() -> int:

@@ -52,7 +52,15 @@ def selected(args: argparse.Namespace, part: Part, view: View | None = None) -> 
     Raises SketchError.
     """
     classes = read_class_list(args.classes) if args.classes else None
-    if view is None or not takes_pictures(view):
+    by_person, share = getattr(args, "by_person", False), getattr(args, "test_share", None)
+    pictured = view is not None and takes_pictures(view)
+    if (by_person or share is not None) and (args.protocol or not pictured):
+        raise DatasetError(
+            "--test-share and --by-person part a folder of pictures: leave them out for drawings or a --protocol"
+        )
+    if share is not None and not 0 < share < 1:
+        raise DatasetError(f"--test-share {share}: a share is between 0 and 1")
+    if not pictured:
         if args.protocol in PICTURE_PROTOCOLS:
             raise DatasetError(f"{args.protocol} is a protocol of pictures, and this net looks at drawings; name another net")
         if args.protocol:
@@ -62,7 +70,6 @@ def selected(args: argparse.Namespace, part: Part, view: View | None = None) -> 
         raise DatasetError(f"{args.protocol} is a protocol of drawings, and this net looks at pictures; name another net")
     if args.protocol:
         return getattr(PICTURE_PROTOCOLS[args.protocol], part)(args.data)
-    by_person, share = getattr(args, "by_person", False), getattr(args, "test_share", None)
     pictures = read_pictures(args.data, classes, args.per_class, by_person)
     if share is None and not by_person:
         return pictures

@@ -52,8 +52,9 @@ def takes_pictures(view: View) -> bool:
     return not isinstance(view, RasterSpec)
 
 
-def channels(view: View) -> int:
-    return 3 if isinstance(view, PhotographSpec) else 1
+def shape_of(view: View) -> tuple[int, ...]:
+    """Of what a net sees of one drawing or picture: (size, size), or (3, size, size) of a photograph."""
+    return (3, view.size, view.size) if isinstance(view, PhotographSpec) else (view.size, view.size)
 
 
 def shown(look: Look, view: View) -> npt.NDArray[np.uint8]:

@@ -110,12 +110,19 @@ def served(gallery: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def page(browser: Browser, served: Served) -> Iterator[Page]:
+    with opened(browser, served.url, "688") as page:
+        yield page
+
+
+@contextmanager
+def opened(browser: Browser, url: str, about: str) -> Iterator[Page]:
+    """A page that says this about its gallery. Its scripts must not fail, nor any answer but one with status 422."""
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     trouble: list[str] = []
     page.on("pageerror", lambda error: trouble.append(str(error)))
     page.on("console", lambda message: trouble.append(message.text) if message.type == "error" else None)
-    page.goto(served.url)
-    expect(page.locator("#about")).to_contain_text("688")
+    page.goto(url)
+    expect(page.locator("#about")).to_contain_text(about)
     yield page
     page.close()
     assert [words for words in trouble if "422" not in words] == []

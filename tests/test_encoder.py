@@ -1,6 +1,8 @@
 """Embedding with ONNX Runtime beside torch, from checkpoints of every kind."""
 
+import gc
 import sys
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -101,3 +103,15 @@ def test_a_graph_that_does_not_belong_to_its_weights_or_raster_is_refused(old: P
 def test_a_grid_of_maps_is_torchs_adaptive_mean(side: int) -> None:
     maps = torch.rand(2, 5, side, side)
     torch.testing.assert_close(_grid(maps), F.adaptive_avg_pool2d(maps, 3))
+
+
+def test_its_memory_is_given_back_when_it_is_let_go(doodles: SketchSet) -> None:
+    gc.disable()  # which comes by seldom, and a net takes tens of megabytes
+    try:
+        encoder = Encoder(SHIPPED / "efficientnet.qd345.safetensors")
+        encoder.embed(encoder.raster(doodles.strokes(0))[None], mirrored=False)
+        gone = weakref.ref(encoder)
+        del encoder
+        assert gone() is None
+    finally:
+        gc.enable()

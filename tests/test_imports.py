@@ -77,6 +77,7 @@ sys.meta_path.insert(0, NotInstalled())
 
 from pathlib import Path
 from indexer.__main__ import main
+from nets.__main__ import main as nets
 from search.engine import SearchEngine
 from search.live import LiveGallery
 from server import create_app
@@ -90,9 +91,12 @@ assert main(["rebuild", "--gallery", str(folder / "gallery")]) == 0
 live = LiveGallery(folder / "gallery")
 assert live.engine.similar(doodle("sun", 9).strokes, 3).hits[0].label == "sun"
 create_app(live, Settings.parse(["--gallery", str(folder / "gallery")], {})).close()
+assert nets(["predict", str(folder / "doodles")]) == 0
+assert nets(["export", "x.safetensors"]) == 2
 """
 
 
-def test_building_and_serving_need_no_torch(tmp_path: Path) -> None:
+def test_building_serving_and_predicting_need_no_torch(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-c", WITHOUT_TORCH, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+    assert "cat.ndjson:1  cat" in run.stdout and "pip install -r requirements.txt" in run.stderr

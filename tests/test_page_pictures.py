@@ -1,12 +1,13 @@
 """The page on a gallery of pictures."""
 
+import base64
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import pytest
-from conftest import Served, serving
+from conftest import Served, opened, serving
 from playwright.sync_api import Browser, Page, expect
 from shapes import shape
 
@@ -28,19 +29,11 @@ def served_shapes(shapes_gallery: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def page(browser: Browser, served_shapes: Served) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1200, "height": 900})
-    trouble: list[str] = []
-    page.on("pageerror", lambda error: trouble.append(str(error)))
-    page.goto(served_shapes.url)
-    expect(page.locator("#about")).to_contain_text("Drop a photograph")
-    yield page
-    page.close()
-    assert trouble == []
+    with opened(browser, served_shapes.url, "Drop a photograph") as page:
+        yield page
 
 
 def dropped(page: Page) -> None:
-    import base64
-
     data = base64.b64encode(cv2.imencode(".png", shape("disc", 900)[:, :, ::-1])[1].tobytes()).decode()
     page.evaluate(DROP, [data, "mine.png"])
     expect(page.locator("#status")).to_contain_text("Nearest:", timeout=60_000)  # the first file waits for a reader

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -96,8 +95,10 @@ def test_variants_are_cut_and_mirrored(pictures: PictureSet) -> None:
     assert all((varied(pictures.look(0), never, np.random.default_rng(seed)) == plain).all() for seed in range(12))
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> Iterator[dict[str, object]]:
-    yield from (json.loads(line) for line in capsys.readouterr().out.splitlines()[-1:])
+def length(epochs: int, batch: int, work: Path) -> list[str]:
+    """Options of a short run that is the same anywhere."""
+    options = f"--epochs {epochs} --batch-size {batch} --workers 0 --precision float32"
+    return [*options.split(), "--work", str(work)]
 
 
 @pytest.mark.parametrize("trained", ["head", "last", "whole"])
@@ -105,48 +106,30 @@ def test_training_writes_a_checkpoint_that_knows_its_view(
     trained: str, shapes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "m.safetensors"
-    command = [
-        "train",
-        "--net",
-        "mobilenet",
-        "--trained",
-        trained,
-        "--data",
-        str(shapes),
-        "--test-share",
-        "0.25",
-        "--size",
-        "32",
-    ]
-    length = [
-        "--epochs",
-        "2",
-        "--batch-size",
-        "8",
-        "--workers",
-        "0",
-        "--precision",
-        "float32",
-        "--work",
-        str(tmp_path / "runs"),
-    ]
-    assert main([*command, *length, "--out", str(out)]) == 0
+    data = ["--data", str(shapes), "--test-share", "0.25"]
+    command = ["train", "--net", "mobilenet", "--trained", trained, *data, "--size", "32", "--out", str(out)]
+    assert main([*command, *length(2, 8, tmp_path / "runs")]) == 0
     encoder = Encoder(out)
     assert encoder.config.view == PhotographSpec(32, 32) and encoder.config.classes == ("disc", "square", "stripes")
     assert (tmp_path / "runs" / "m.curves.png").is_file() and encoder.config.training["trained"] == trained
-    before = build_net("mobilenet", 3, VIEW)
     capsys.readouterr()
-    assert main(["evaluate", "--checkpoint", str(out), "--data", str(shapes), "--test-share", "0.25"]) == 0
-    (measured,) = told(capsys)
-    assert measured["test"]["drawings"] == 9 and measured["train"]["drawings"] == 27  # type: ignore[index]
+    assert main(["evaluate", "--checkpoint", str(out), *data]) == 0
+    measured = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert measured["test"]["drawings"] == 9 and measured["train"]["drawings"] == 27
     with pytest.raises(DamagedSketch, match="looks at pictures"):
         _ = encoder.config.raster
+    again = tmp_path / "again.safetensors"
+    assert main(["fit", "--checkpoint", str(out), "--share", "0", "--scale", "10", *data, "--out", str(again)]) == 0
+    other, photographs = Encoder(again), read_pictures(shapes)
+    for ours, theirs, same in zip(encoder.encode(photographs), other.encode(photographs), (False, True), strict=True):
+        assert np.allclose(ours, theirs, atol=1e-3) == same  # another embedding, the same answers
     torch.manual_seed(0)  # the weights a run begins with
     before = build_net("mobilenet", 3, VIEW)
     assert isinstance(before, PhotographNet)
-    first = load_checkpoint(out).weights["backbone.layers.0.weight"]
-    same = np.allclose(first, before.backbone.state_dict()["layers.0.weight"].numpy(), atol=1e-3)
-    assert same == (trained != "whole")
+    begun, ended = before.state_dict(), load_checkpoint(out).weights
+    layers = ["backbone.layers.0.weight", *(f"backbone.layers.{number}.3.weight" for number in range(3, 13))]
+    learned = [not np.allclose(ended[name], begun[name].numpy(), atol=1e-3) for name in layers]
+    assert learned == {"head": [False] * 11, "last": [False] * 8 + [True] * 3, "whole": [True] * 11}[trained]
 
 
 MODELS = {
@@ -202,20 +185,8 @@ def test_a_model_of_a_folder_is_trained(kind: str, shapes: Path, tmp_path: Path)
     (tmp_path / "model" / "preprocessor_config.json").write_text(json.dumps(PREPARED))
     trained = "whole" if kind == "vit" else "head"
     command = ["train", "--net", "transformers", "--init", str(tmp_path / "model"), "--trained", trained, "--data", str(shapes)]
-    length = [
-        "--epochs",
-        "1",
-        "--batch-size",
-        "12",
-        "--workers",
-        "0",
-        "--precision",
-        "float32",
-        "--work",
-        str(tmp_path / "runs"),
-    ]
     out = tmp_path / f"{kind}.safetensors"
-    assert main([*command, *length, "--out", str(out)]) == 0
+    assert main([*command, *length(1, 12, tmp_path / "runs"), "--out", str(out)]) == 0
     encoder = Encoder(out)
     assert encoder.config.view == PhotographSpec(32, 40, (0.5,) * 3, (0.5,) * 3)
     embeddings, logits = encoder.encode(read_pictures(shapes))
@@ -238,3 +209,9 @@ def test_what_is_no_model_is_refused_in_a_sentence(tmp_path: Path, capsys: pytes
         main(["train", "--net", "mobilenet", "--protocol", "qd100", "--data", str(tmp_path), "--out", str(tmp_path / "y")]) == 2
     )
     assert "looks at pictures" in capsys.readouterr().err
+    out = ["--data", str(tmp_path), "--out", str(tmp_path / "y")]
+    for net, parting in (("sknet", ["--test-share", "0.2"]), ("sknet", ["--by-person"]), ("digits", ["--test-share", "0.2"])):
+        protocol = ["--protocol", "digits"] if net == "digits" else []
+        assert main(["train", "--net", net, *parting, *protocol, *out]) == 2 and "leave them out" in capsys.readouterr().err
+    assert main(["train", "--net", "mobilenet", "--test-share", "1.5", *out]) == 2
+    assert "between 0 and 1" in capsys.readouterr().err

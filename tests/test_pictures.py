@@ -19,8 +19,9 @@ from search.engine import SearchEngine
 from search.regions import GRID, explain_regions
 from sketches.doodles import doodle, write_doodles
 from sketches.errors import DamagedSketch
-from sketches.photograph import as_photograph
+from sketches.photograph import PhotographSpec, as_photograph, colours_of
 from sketches.sketch import as_drawing
+from sketches.view import shown_colours
 
 TOKEN = {"Authorization": "Bearer let me"}
 
@@ -152,6 +153,25 @@ def test_regions_are_where_the_net_looks(shapes_gallery: Path, shapes: Path) -> 
     assert None not in changes and max(map(abs, changes)) > 1e-3  # type: ignore[arg-type]
 
 
+def test_a_region_changes_the_distance_by_what_covering_it_does(shapes_gallery: Path) -> None:
+    engine = SearchEngine.open(shapes_gallery)
+    key = int(engine.sample(1).ids[0])
+    picture = as_photograph(cv2.imencode(".png", shape("disc", 3, 96)[:, :, ::-1])[1].tobytes())
+    view, colours = engine.encoder.config.view, colours_of(picture)
+    assert isinstance(view, PhotographSpec)
+
+    def distance(seen: np.ndarray) -> float:
+        embedding = engine.encoder.embed(np.stack([shown_colours(seen, view)]), mirrored=False)[0]
+        return float(np.linalg.norm(embedding - engine.embedding(key)))
+
+    told = explain_regions(engine, picture, key)
+    assert told.distance == pytest.approx(distance(colours), abs=1e-4)
+    # A region of 16 pixels, in the third row and the fourth column, with 8 more on each side.
+    covered = colours.copy()
+    covered[24:56, 40:72] = colours.mean(axis=(0, 1))
+    assert told.regions[2 * GRID + 3].change == pytest.approx(distance(covered) - distance(colours), abs=1e-4)
+
+
 def test_reports_and_comparisons_show_pictures(shapes: Path, shapes_gallery: Path, shapes_net: Path, tmp_path: Path) -> None:
     assert evaluation(["report", "--gallery", str(shapes_gallery), "--out", str(tmp_path / "r"), "--robustness", "6"]) == 0
     measured = json.loads((tmp_path / "r" / "report.json").read_text())
@@ -163,18 +183,8 @@ def test_reports_and_comparisons_show_pictures(shapes: Path, shapes_gallery: Pat
     assert [one["accuracy"] for one in worst] == sorted(one["accuracy"] for one in worst)
     page = (tmp_path / "r" / "report.html").read_text()
     assert page.count("data:image/jpeg") + page.count("data:image/png") > 60 and "what they are taken for" in page
-    command = [
-        "compare",
-        str(shapes_net),
-        str(shapes_net),
-        "--data",
-        str(shapes),
-        "--per-class",
-        "4",
-        "--out",
-        str(tmp_path / "c"),
-    ]
-    assert evaluation(command) == 0
+    command = ["compare", str(shapes_net), str(shapes_net), "--data", str(shapes), "--per-class", "4"]
+    assert evaluation([*command, "--out", str(tmp_path / "c")]) == 0
     sides = json.loads((tmp_path / "c" / "compare.json").read_text())["checkpoints"]
     assert all(side["timings"]["training_minutes"] is not None for side in sides)
     assert evaluation(["neighbours", "--gallery", str(shapes_gallery), "--queries", "2", "--out", str(tmp_path / "n.png")]) == 0

@@ -6,7 +6,6 @@ Training may start from weights that were trained on the photographs of ImageNet
 
 import math
 from collections.abc import Sequence
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +65,6 @@ class EfficientNet(PosteriorNet):
 
     width = 1.0
     depth = 1.0
-    _frozen: tuple[nn.Module, ...] = ()
 
     def __init__(self, classes: int, size: int = 96) -> None:
         stages = grown(self.width, self.depth)
@@ -77,17 +75,8 @@ class EfficientNet(PosteriorNet):
         self.features = nn.Sequential(nn.Linear(HEAD, FEATURES, bias=False), nn.BatchNorm1d(FEATURES))
 
     def freeze(self, stages: int) -> None:
-        """Keep the weights and the BatchNorm statistics of the stem and of the first `stages` stages while training goes on."""
-        self._frozen = (self.stem, *self.stages[:stages])
-        for part in self._frozen:
-            part.requires_grad_(False)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        for part in self._frozen:
-            part.eval()
-        return self
+        """Train neither the stem nor the first `stages` stages any more."""
+        self.keep((self.stem, *self.stages[:stages]))
 
     def see(self, x: Tensor) -> Seen:
         """Features (N, 512), and looks (N, 2048) = where the last stage but one saw what, and what the last one saw."""

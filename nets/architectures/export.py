@@ -21,7 +21,7 @@ from nets.checkpoint import Checkpoint, CheckpointConfig, CheckpointError, Weigh
 from nets.runtime import Runtime
 from sketches.doodles import DOODLES, doodle
 from sketches.labelled import Labelled
-from sketches.view import View, channels, shown, takes_strokes
+from sketches.view import View, shape_of, shown, takes_strokes
 
 OPSET = 17
 CHECKED = 32  # drawings that torch and the runtime are compared on
@@ -82,7 +82,7 @@ def _graph(net: Net, view: View, weights: Weights) -> bytes:
         warnings.simplefilter("ignore")  # of the exporter's age, and of numbers that are the same for every raster
         torch.onnx.export(
             _OfRasters(net),
-            (torch.zeros(1 + net.mirrored, 3, *_shape(view), dtype=torch.uint8),),
+            (torch.zeros(1 + net.mirrored, 3, *shape_of(view), dtype=torch.uint8),),
             file,  # type: ignore[arg-type]
             dynamo=False,
             opset_version=OPSET,
@@ -108,12 +108,8 @@ def _graph(net: Net, view: View, weights: Weights) -> bytes:
     return model.SerializeToString()
 
 
-def _shape(view: View) -> tuple[int, ...]:
-    return (3, view.size, view.size) if channels(view) == 3 else (view.size, view.size)
-
-
 def _examples(view: View) -> npt.NDArray[np.uint8]:
     """Doodles, or where the net looks at photographs, coloured noise."""
     if takes_strokes(view):
         return np.stack([shown(doodle(name, 0).strokes, view) for name in sorted(DOODLES)[:16]])
-    return np.random.default_rng(0).integers(0, 256, (16, *_shape(view)), np.uint8)
+    return np.random.default_rng(0).integers(0, 256, (16, *shape_of(view)), np.uint8)

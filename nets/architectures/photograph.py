@@ -1,7 +1,6 @@
 """Nets that look at photographs: a backbone, whatever it is, and what all of Trazo's own nets make of its features."""
 
 from collections.abc import Callable
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +39,6 @@ class PhotographNet(PosteriorNet):
         width = backbone.features
         super().__init__(classes, width, width, min(EMBEDDING_DIM, classes + width))
         self.backbone = backbone
-        self.frozen: list[nn.Module] = []
         self.standard = Standard(width, affine=False)
         # They belong to the view, which the checkpoint holds; so the weights need not.
         for name, values in (("mean", view.mean), ("deviation", view.deviation)):
@@ -48,21 +46,16 @@ class PhotographNet(PosteriorNet):
 
     def see(self, x: Tensor) -> Seen:
         """x (N, 3, size, size), 0..1."""
-        return self.seen_in(self.backbone((x - self.mean) / self.deviation).float())
+        return self.seen_in(self.features_of(x).float())
+
+    def features_of(self, x: Tensor) -> Tensor:
+        """Features (N, F) of the backbone, of x (N, 3, size, size), 0..1."""
+        features: Tensor = self.backbone((x - self.mean) / self.deviation)
+        return features
 
     def freeze(self, last: int) -> None:
-        """Train no more of the backbone than its `last` layers; the norms of the others keep what they know."""
-        layers = self.backbone.last()
-        self.frozen = layers[last:]
-        for layer in self.frozen:
-            layer.requires_grad_(False)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        for layer in self.frozen:
-            layer.eval()
-        return self
+        """Train no more of the backbone than its `last` layers."""
+        self.keep(self.backbone.last()[last:])
 
     def describe_features(self, features: Tensor) -> Tensor:
         """Descriptions (N, classes + F) of features (N, F) of the backbone."""

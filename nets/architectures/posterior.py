@@ -14,7 +14,8 @@ L2 between the first parts is the Hellinger distance (times sqrt 2) of two poste
 training is over: directions in which drawings of one class differ anyway count less (nets/training/within_class.py).
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ class PosteriorNet(Net):
     """
 
     mirrored = True
+    _kept: tuple[nn.Module, ...] = ()
     posterior_share: Tensor
     posterior_scale: Tensor
     handedness: Tensor
@@ -60,6 +62,19 @@ class PosteriorNet(Net):
     @property
     def dimensions(self) -> int:
         return self.mix.out_features
+
+    def keep(self, parts: Iterable[nn.Module]) -> None:
+        """Train these parts no more: their weights and the statistics of their BatchNorm stay as they are."""
+        self._kept = tuple(parts)
+        for part in self._kept:
+            part.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for part in self._kept:
+            part.eval()
+        return self
 
     def see(self, x: Tensor) -> Seen:
         """x (N, 1, size, size), 0..1."""

@@ -17,14 +17,14 @@ from nets.checkpoint import CheckpointConfig, CheckpointError, load_checkpoint
 def mean_weights(paths: Sequence[Path]) -> tuple[CheckpointConfig, dict[str, Tensor]]:
     """The config of the last checkpoint, and the mean over all of them of every tensor that all have; counts are the last's.
 
-    Raises CheckpointError where net, classes or raster differ.
+    Raises CheckpointError where net, classes or view differ.
     """
     checkpoints = [load_checkpoint(path) for path in paths]
     loaded = [(checkpoint.config, to_torch(checkpoint.weights)) for checkpoint in checkpoints]
     config, last = loaded[-1]
     for path, (other, _) in zip(paths, loaded, strict=True):
-        if (other.net, other.classes, other.raster) != (config.net, config.classes, config.raster):
-            raise CheckpointError(f"{path} and {paths[-1]} differ in net, classes or raster: they have no mean")
+        if (other.net, other.classes, other.view) != (config.net, config.classes, config.view):
+            raise CheckpointError(f"{path} and {paths[-1]} differ in net, classes or view: they have no mean")
     shared = {name: tensor for name, tensor in last.items() if all(name in weights for _, weights in loaded)}
     return config, {
         name: torch.stack([weights[name] for _, weights in loaded]).mean(0) if tensor.is_floating_point() else tensor

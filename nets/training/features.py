@@ -99,6 +99,4 @@ class _OfPhotographs(nn.Module):
         self.net = net
 
     def forward(self, photographs: Tensor) -> Tensor:
-        net = self.net
-        features: Tensor = net.backbone((photographs.float() / 255 - net.mean) / net.deviation)
-        return features
+        return self.net.features_of(photographs.float() / 255)

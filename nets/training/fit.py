@@ -95,13 +95,13 @@ def _some(things: SketchSet, drawings: int) -> npt.NDArray[np.int64]:
 def fit_checkpoints(
     paths: Sequence[Path],
     balance: Balance,
-    sketches: SketchSet,
+    sketches: Labelled,
     out: Path,
     device: str,
     things: SketchSet | None = None,
 ) -> CheckpointConfig:
-    """Write `out`: the checkpoint, or the mean of several (nets/training/average.py), fitted anew on the drawings it was
-    trained on.
+    """Write `out`: the checkpoint, or the mean of several (nets/training/average.py), fitted anew on the drawings or pictures
+    it was trained on.
 
     No other weight changes. Raises CheckpointError for a net that has nothing to fit and for drawings of other classes.
     """

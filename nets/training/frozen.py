@@ -83,7 +83,7 @@ def _trained(
 ) -> Progress:
     """Train the prototypes, and leave the best in the net."""
     recipe = run.recipe
-    seen = [net.seen_in(torch.from_numpy(some)).features for some in variants]  # (N, F) each
+    seen = torch.stack([net.seen_in(torch.from_numpy(some)).features for some in variants])  # (V, N, F)
     targets = torch.from_numpy(labels)
     each = len(training) // recipe.batch_size
     if not each:
@@ -96,7 +96,7 @@ def _trained(
             rng = np.random.default_rng([run.seed, progress.epoch])
             order = torch.from_numpy(rng.permutation(training))
             which = rng.integers(len(seen), size=len(labels))
-            shown = torch.stack(seen)[torch.from_numpy(which), torch.arange(len(labels))]
+            shown = seen[torch.from_numpy(which), torch.arange(len(labels))]
             total, right = 0.0, 0
             for step in range(each):
                 rows = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from nets.training.row_cache import cached_rows
 from sketches.labelled import Labelled
-from sketches.view import View, channels, shown
+from sketches.view import View, shape_of, shown
 
 
 def cached_rasters(sketches: Labelled, view: View, folder: Path) -> npt.NDArray[np.uint8]:
@@ -17,5 +17,4 @@ def cached_rasters(sketches: Labelled, view: View, folder: Path) -> npt.NDArray[
     def draw(rows: range) -> npt.NDArray[np.uint8]:
         return np.stack([shown(sketches.look(row), view) for row in rows])
 
-    shape = (3, view.size, view.size) if channels(view) == 3 else (view.size, view.size)
-    return cached_rows(sketches, asdict(view), draw, (shape, np.uint8), folder, "rasters")
+    return cached_rows(sketches, asdict(view), draw, (shape_of(view), np.uint8), folder, "rasters")
