@@ -4,6 +4,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from indexer.build import writing
+from indexer.errors import GalleryError
 from indexer.housekeeping import readable_manifest, remove_snapshots
 from indexer.pointer import SNAPSHOTS, read_pointer
 from indexer.rebuild import SAME_NET, Gate, own_checkpoint, rebuild
@@ -18,7 +19,7 @@ def fold(gallery: Path) -> tuple[Manifest, list[str]]:
     two stay: they differ in nothing that a rollback would bring back. Raises GalleryError, OSError.
     """
     path, name = own_checkpoint(gallery)
-    manifest = rebuild(gallery, Encoder(path, name=name), lambda *arrays: _nobody())
+    manifest = rebuild(gallery, Encoder(path, name=name), lambda *arrays: _another_net())
 
     def folded(name: str) -> bool:
         found = readable_manifest(gallery / SNAPSHOTS / name)
@@ -29,5 +30,6 @@ def fold(gallery: Path) -> tuple[Manifest, list[str]]:
     return manifest, removed
 
 
-def _nobody() -> Gate:
-    raise AssertionError("the net that is served is not judged")
+def _another_net() -> Gate:
+    """Only another net than the one that is served is judged."""
+    raise GalleryError("another net was published while the changes were folded in; fold again")
