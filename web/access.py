@@ -43,7 +43,8 @@ def guard(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def add_headers(answer: Response) -> Response:
-        answer.headers.extend(safe_headers(settings))
+        for name, value in safe_headers(settings).items():
+            answer.headers.setdefault(name, value)  # browsers would hold a second policy against the route's own
         answer.headers.extend(cors_headers(settings, request.headers.get("Origin", "")))
         return answer
 
