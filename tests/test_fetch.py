@@ -58,9 +58,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if failure == "broken":
             data = data[: len(data) // 2]
+        self.server.sent += len(data)  # before the client has them: a test may ask as soon as it has
         try:
             self.wfile.write(data)
-            self.server.sent += len(data)
         except ConnectionError:
             pass
         if failure == "broken":
