@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -59,10 +60,8 @@ class _Handler(BaseHTTPRequestHandler):
         if failure == "broken":
             data = data[: len(data) // 2]
         self.server.sent += len(data)  # before the client has them: a test may ask as soon as it has
-        try:
+        with suppress(ConnectionError):
             self.wfile.write(data)
-        except ConnectionError:
-            pass
         if failure == "broken":
             self.close_connection = True
 
