@@ -112,7 +112,7 @@ class Batches:
             batch_sampler=self._keys,
             num_workers=workers,
             collate_fn=_as_is,
-            prefetch_factor=8 if workers else None,
+            prefetch_factor=4 if workers else None,
             persistent_workers=workers > 0,
             pin_memory=pinned,
         )

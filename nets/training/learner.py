@@ -50,6 +50,11 @@ class Learner:
 
     def step(self, batch: Batch) -> None:
         """Learn from a batch: from its labels, from what the teachers answer, and from its things without a class."""
+        # All batches have one size, so a GPU tries its convolutions out once and keeps the quickest.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+            self._step(batch)
+
+    def _step(self, batch: Batch) -> None:
         pixels = batch.rasters.to(self._device, non_blocking=True).float().div_(255)
         labels = batch.labels.to(self._device, non_blocking=True)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
