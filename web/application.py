@@ -9,7 +9,7 @@ import orjson
 from flask import Flask, Response, request
 from flask.json.provider import DefaultJSONProvider
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 from spectree import SpecTree
 from spectree.model_adapter.pydantic_adapter import PydanticModelAdapter
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
@@ -178,13 +178,13 @@ def id_of(text: str) -> int:
 
 
 class _Json(DefaultJSONProvider):
-    """JSON by orjson: the longest drawing that is read takes the standard library a fifth of a second."""
+    """Read by pydantic's parser, which knows NaN, and written by orjson: both are several times as fast as the usual one."""
 
     def loads(self, s: str | bytes, **_: Any) -> Any:
-        return orjson.loads(s.removeprefix(b"\xef\xbb\xbf") if isinstance(s, bytes) else s)
+        return from_json(s.removeprefix(b"\xef\xbb\xbf") if isinstance(s, bytes) else s)
 
     def response(self, *args: Any, **kwargs: Any) -> Response:
-        return self._app.response_class(orjson.dumps(self._prepare_response_obj(args, kwargs)), mimetype=self.mimetype)
+        return Response(orjson.dumps(self._prepare_response_obj(args, kwargs)), mimetype=self.mimetype)
 
 
 class _Adapter(PydanticModelAdapter):
