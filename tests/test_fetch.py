@@ -1,9 +1,9 @@
 """The downloader against a real HTTP server on loopback, laid out like the bucket."""
 
+import contextlib
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -60,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
         if failure == "broken":
             data = data[: len(data) // 2]
         self.server.sent += len(data)  # before the client has them: a test may ask as soon as it has
-        with suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError):
             self.wfile.write(data)
         if failure == "broken":
             self.close_connection = True
