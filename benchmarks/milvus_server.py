@@ -4,7 +4,9 @@ It is installed into an environment of its own, .milvus, for it asks for older v
 Milvus 2.3.5 of 2024, the newest that pip brings; docs/milvus.md says what a real deployment takes.
 """
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -32,9 +34,12 @@ def why_not() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
+    """One that nobody listens at, below those that Linux gives to whoever asks for any: else somebody had it before us."""
+    while True:
+        port = random.SystemRandom().randrange(15_000, 32_000)
+        with socket.socket() as listening, contextlib.suppress(OSError):
+            listening.bind(("127.0.0.1", port))
+            return port
 
 
 ETCD = """\

@@ -71,4 +71,4 @@ def test_the_server_gives_the_map_and_a_place_on_it(served: Served) -> None:
     drawing = {"strokes": as_drawing(sketches.strokes(77))}
     place = requests.post(f"{served.url}/api/map/place", json=drawing, timeout=60).json()
     assert place["x"] == pytest.approx(answer["x"][row], abs=0.01) and place["y"] == pytest.approx(answer["y"][row], abs=0.01)
-    assert requests.post(f"{served.url}/api/map/place", json={"strokes": []}, timeout=30).status_code == 422
+    assert requests.post(f"{served.url}/api/map/place", json={"strokes": []}, timeout=60).status_code == 422

@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -130,6 +129,21 @@ def test_the_reports_recipe_trains_the_reports_nets(net: str, data: Path, tmp_pa
     assert config.raster.polarity == REPORT.raster.polarity and config.raster.size == 32
 
 
+KILLED = """
+import os, signal, sys
+from nets.__main__ import main
+from nets.training import train
+
+def replace(self, target, real=train.Path.replace):
+    real(self, target)
+    if target.name.endswith(".state"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train.Path.replace = replace
+main(sys.argv[1:])
+"""
+
+
 def test_killed_and_called_again_it_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
     options = ("--epochs", "3", "--batch-size", "32", "--seed", "7")
     whole, killed = tmp_path / "a" / "net.safetensors", tmp_path / "b" / "net.safetensors"
@@ -137,14 +151,10 @@ def test_killed_and_called_again_it_ends_with_the_same_weights(data: Path, tmp_p
     run = [sys.executable, "-m", "nets"]
     subprocess.run([*run, *command(data, whole, *options)], check=True, env=environment, capture_output=True)
 
-    process = subprocess.Popen([*run, *command(data, killed, *options)], env=environment, stderr=subprocess.DEVNULL)
-    state = tmp_path / "b" / "work" / "net.safetensors.state"
-    deadline = time.monotonic() + 120
-    while not state.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert state.exists() and not killed.exists()
+    died = subprocess.run(
+        [sys.executable, "-c", KILLED, *command(data, killed, *options)], env=environment, capture_output=True
+    )
+    assert died.returncode == -signal.SIGKILL and not killed.exists()
     again = subprocess.run(
         [*run, *command(data, killed, *options)], check=True, env=environment, capture_output=True, text=True
     )
