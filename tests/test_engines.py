@@ -48,6 +48,13 @@ from sketches.sketch_set import SketchSet
 pytestmark = pytest.mark.milvus
 
 ENGINES = ("folder", "milvus")
+# What the server's parts otherwise wait for each other, in ms: a read of what was just written, and a load, wait for these.
+QUICK = {
+    "timeTickInterval: 200": "timeTickInterval: 50",
+    "checkInterval: 1000": "checkInterval: 50\n  checkSegmentInterval: 50\n  checkChannelInterval: 50",
+    "distPullInterval: 500": "distPullInterval: 50",
+    "checkHandoffInterval: 5000": "checkHandoffInterval: 500",
+}
 EDGES = (0, 1, 2**63 - 1, 2**63, 2**63 + 1, 2**64 - 1)  # ids, where Milvus's numbers get a sign
 
 
@@ -65,7 +72,7 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
     with FileLock(shared / "milvus.lock"):
-        server = MilvusServer(shared / "milvus")
+        server = MilvusServer(shared / "milvus", QUICK)
         server.join()
     try:
         yield server.address
