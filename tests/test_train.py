@@ -1,9 +1,7 @@
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -16,7 +14,7 @@ from nets.architectures.registry import build_net
 from nets.checkpoint import load_checkpoint
 from nets.encoder import Encoder
 from nets.training.augment import augmented
-from nets.training.batches import Batch, TrainingRasters, epoch_batches
+from nets.training.batches import Batch, Batches, TrainingRasters
 from nets.training.epoch import epoch_rows
 from nets.training.learner import Learner
 from nets.training.raster_cache import cached_rasters
@@ -130,25 +128,31 @@ def test_the_reports_recipe_trains_the_reports_nets(net: str, data: Path, tmp_pa
     assert config.raster.polarity == REPORT.raster.polarity and config.raster.size == 32
 
 
-def test_killed_and_called_again_it_ends_with_the_same_weights(data: Path, tmp_path: Path) -> None:
-    options = ("--epochs", "3", "--batch-size", "32", "--seed", "7")
-    whole, killed = tmp_path / "a" / "net.safetensors", tmp_path / "b" / "net.safetensors"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    run = [sys.executable, "-m", "nets"]
-    subprocess.run([*run, *command(data, whole, *options)], check=True, env=environment, capture_output=True)
+KILLED = """
+import os, signal, sys
+from nets.__main__ import main
+from nets.training import train
 
-    process = subprocess.Popen([*run, *command(data, killed, *options)], env=environment, stderr=subprocess.DEVNULL)
-    state = tmp_path / "b" / "work" / "net.safetensors.state"
-    deadline = time.monotonic() + 120
-    while not state.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert state.exists() and not killed.exists()
-    again = subprocess.run(
-        [*run, *command(data, killed, *options)], check=True, env=environment, capture_output=True, text=True
-    )
-    assert "going on from step" in again.stderr
+def replace(self, target, real=train.Path.replace):
+    real(self, target)
+    if target.name.endswith(".state"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train.Path.replace = replace
+main(sys.argv[1:])
+"""
+
+
+def test_killed_and_called_again_it_ends_with_the_same_weights(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = ("--epochs", "2", "--batch-size", "32", "--seed", "7")
+    whole, killed = tmp_path / "a" / "net.safetensors", tmp_path / "b" / "net.safetensors"
+    died = subprocess.run([sys.executable, "-c", KILLED, *command(data, killed, *options)], capture_output=True)
+    assert died.returncode == -signal.SIGKILL and not killed.exists()
+    with caplog.at_level("INFO"):
+        assert main(command(data, whole, *options)) == main(command(data, killed, *options)) == 0
+    assert caplog.text.count("going on from step") == 1
 
     a, b = load_checkpoint(whole).weights, load_checkpoint(killed).weights
     for name in a:
@@ -182,7 +186,7 @@ def test_batches_are_the_same_for_any_number_of_workers(doodles: SketchSet) -> N
     rasters, rows = TrainingRasters(doodles, BEST, 5), epoch_rows(doodles.labels, 5, 2)
 
     def batches(workers: int) -> list[np.ndarray]:
-        return [batch.rasters.numpy() for batch in epoch_batches(rasters, 2, rows, 64, 3, workers)]
+        return [batch.rasters.numpy() for batch in Batches(rasters, 64, workers).epoch(2, rows, 3)]
 
     alone = batches(0)
     assert len(alone) == len(doodles) // 64 - 3
@@ -246,7 +250,7 @@ def test_workers_draw_even_after_this_process_used_opencv_in_parallel(doodles: S
     assert cv2.getNumThreads() == 1  # a pool of threads would hang in the forked workers
     cv2.GaussianBlur(np.zeros((2000, 2000), np.uint8), (31, 31), 0)
     rows = epoch_rows(doodles.labels, 0, 0)[:64]
-    assert len(list(epoch_batches(TrainingRasters(doodles, BEST, 0), 0, rows, 32, 0, workers=1))) == 2
+    assert len(list(Batches(TrainingRasters(doodles, BEST, 0), 32, workers=1).epoch(0, rows))) == 2
 
 
 def test_a_state_saved_after_the_last_batch_of_an_epoch_still_reports_it() -> None:
