@@ -43,6 +43,7 @@ from sketches.sketch import as_drawing
 from sketches.sketch_set import SketchSet
 
 CHANGING = 3  # threads that change the gallery, each through a gallery of its own, as servers would
+LEAST = 10  # changes that are acknowledged between two kills
 QUERIES, K = 30, 10
 
 
@@ -113,7 +114,10 @@ def killed(server: MilvusServer, address: Address, drawings: SketchSet, kills: i
         thread.start()
     back = []
     for number in range(kills):
-        time.sleep(1 + 2 * random.random())
+        enough = counts["acknowledged"] + LEAST  # else a slow machine would kill a server that nothing was changed on
+        while counts["acknowledged"] < enough:
+            time.sleep(0.05)
+        time.sleep(2 * random.random())
         server.kill()
         started = time.monotonic()
         server.start()
