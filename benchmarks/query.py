@@ -130,7 +130,7 @@ def _naive_stages(naive: Naive, strokes: Strokes) -> dict[str, float]:
 def _maps(
     naive: Naive, engine: LocalEngine, snapshot: Snapshot, embeddings: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
 ) -> tuple[dict[str, float], Difference]:
-    """Leave-one-out mAP of the drawings in `rows`, embedded anew as each of both embeds a query; Trazo's less the naive one's."""
+    """Leave-one-out mAP of the drawings in `rows`, embedded anew as each of both embeds a query; and how far apart."""
     rasters = [snapshot.encoder.raster(snapshot.strokes(row)) for row in rows.tolist()]
     queries = {
         "naive": np.concatenate([naive.embed(raster) for raster in tqdm(rasters, desc="naive", unit="query", disable=None)]),
