@@ -9,7 +9,7 @@ from sketches.errors import PictureError
 from sketches.frame import without_border, without_frame, without_rules
 from sketches.mask import Mask, grown, opened
 from sketches.paper import without_desk
-from sketches.picture import Colours, Grey
+from sketches.picture import Colours, Grey, most_of
 
 MIN_CONTRAST = 24  # of 255, between ink and paper
 EVEN = 3  # of 255: no photographed paper is as even as that
@@ -64,7 +64,7 @@ def _grey(colours: Colours) -> Grey:
     smooth = cv2.medianBlur(colours, 3) if min(colours.shape[:2]) > 64 else colours
     border = np.concatenate([smooth[0], smooth[-1], smooth[:, 0], smooth[:, -1]])
     paper = np.median(border, axis=0).astype(np.uint8)
-    away = cv2.absdiff(smooth, np.broadcast_to(paper, smooth.shape)).max(axis=2)
+    away = most_of(np.asarray(cv2.absdiff(smooth, np.broadcast_to(paper, smooth.shape)), np.uint8))
     inked = away > 0.6 * np.percentile(away, 99.8)
     if not inked.any():
         return grey

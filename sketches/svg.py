@@ -17,7 +17,7 @@ from sketches.areas import SOLID
 from sketches.errors import DamagedSketch, PictureError
 from sketches.ink import Ink, find_ink
 from sketches.mask import Mask, opened
-from sketches.picture import Colours, read_picture
+from sketches.picture import Colours, most_of, read_picture
 from sketches.reading import Reading
 from sketches.sketch import Stroke, Strokes, check_strokes
 from sketches.svg_document import Document, read_document
@@ -102,7 +102,7 @@ def _seen(lines: list[Stroke], shown: Mask) -> Strokes:
 
 def _edges(picture: Colours) -> Mask:
     """255 where colours change abruptly."""
-    steps = cv2.morphologyEx(picture, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(axis=2)
+    steps = most_of(np.asarray(cv2.morphologyEx(picture, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8))
     return np.where(steps > 48, 255, 0).astype(np.uint8)
 
 
