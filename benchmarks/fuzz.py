@@ -30,9 +30,9 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.hostile import HOSTILE, Hostile, as_upload
-from evaluation.latency import server
 from evaluation.pictures import CLEAN, as_picture
 from evaluation.provenance import provenance
+from evaluation.serving import server
 from indexer.snapshot import Snapshot, open_current
 from sketches.sketch import Strokes, as_drawing
 from sketches.svg import write_svg
@@ -79,8 +79,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     found = {}
-    with server(args.gallery) as url:
-        pid = children()[-1]
+    with server(args.gallery) as served:
+        url, pid = served.url, served.process.pid
         warm_up(url, args.gallery)
         start = tree_mb(pid)
         for kind in args.kind or (MUTATED, *HOSTILE):
@@ -266,11 +266,6 @@ def mutated(data: bytes, rng: np.random.Generator) -> bytes:
         if not changed:
             changed = bytearray(b"\0")
     return bytes(changed)
-
-
-def children() -> list[int]:
-    """The processes this one started."""
-    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
 
 
 if __name__ == "__main__":

@@ -9,12 +9,8 @@ that Retry-After says.
 import argparse
 import asyncio
 import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +19,7 @@ import orjson
 
 from benchmarks.swap import resident
 from evaluation.provenance import provenance
+from evaluation.serving import Served, server
 from search.local import LocalEngine
 from sketches.sketch import as_drawing
 from web.settings import Settings
@@ -127,28 +124,15 @@ async def beside_the_idle(port: int) -> dict[str, object]:
     return {"idle": IDLE, "slow": SLOW, "healthz_ms_p50_max": [round(float(np.median(times)), 1), round(max(times), 1)]}
 
 
-async def stopped(process: "subprocess.Popen[str]", port: int, bodies: Sequence[bytes]) -> tuple[Seen, float]:
+async def stopped(served: Served, bodies: Sequence[bytes]) -> tuple[Seen, float]:
     """What clients see of a server that is told to stop, and after how many seconds it has."""
-    asked = asyncio.create_task(crowd(port, bodies, 2 * FEW, time.monotonic() + 30))
+    asked = asyncio.create_task(crowd(served.port, bodies, 2 * FEW, time.monotonic() + 30))
     await asyncio.sleep(1.5)
     began = time.monotonic()
-    process.terminate()
-    await asyncio.to_thread(process.wait, 30)
+    served.process.terminate()
+    await asyncio.to_thread(served.process.wait, 30)
     took = time.monotonic() - began
     return await asked, took
-
-
-@contextmanager
-def running(gallery: Path, *options: str, **environment: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
-    """A server of the gallery, which ends with the block, and its port."""
-    root = Path(__file__).parents[1]
-    command = [sys.executable, "server.py", "--gallery", str(gallery.resolve()), "--port", "0", "--log", "off", *options]
-    with subprocess.Popen(command, cwd=root, env=os.environ | environment, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout
-            yield process, int(process.stdout.readline().rpartition(":")[2])
-        finally:
-            process.terminate()
 
 
 def main() -> None:
@@ -163,7 +147,8 @@ def main() -> None:
     bodies = [orjson.dumps({"strokes": as_drawing(snapshot.strokes(row))}) for row in rows]
     room = Settings().threads + Settings().queue  # searches that have room inside
     found: dict[str, object] = {}
-    with running(args.gallery) as (process, port):
+    with server(args.gallery) as served:
+        process, port = served.process, served.port
         asyncio.run(crowd(port, bodies, FEW, time.monotonic() + 3))
         before = resident(process.pid)
         for name, clients in (("busy", FEW), ("overloaded", TIMES * room), ("after", FEW)):
@@ -176,8 +161,8 @@ def main() -> None:
         print(found["beside"], flush=True)
     stops = []
     for _ in range(args.stops):
-        with running(args.gallery) as (process, port):
-            stops.append((*asyncio.run(stopped(process, port, bodies)), process.returncode))
+        with server(args.gallery) as served:
+            stops.append((*asyncio.run(stopped(served, bodies)), served.process.returncode))
     found["stops"] = {
         "times": args.stops,
         "answered": sum(len(seen.answered) for seen, _, _ in stops),

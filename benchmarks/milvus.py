@@ -21,8 +21,8 @@ import requests
 
 from benchmarks.milvus_server import MilvusServer
 from benchmarks.swap import milliseconds, resident
-from evaluation.latency import server as trazo
 from evaluation.provenance import provenance
+from evaluation.serving import server as trazo
 from indexer.copy import copy
 from indexer.exact import exact_furthest
 from indexer.index import CHUNK, decoded
@@ -113,7 +113,7 @@ def loaded(address: Address, count: int, drawings: Sequence[dict[str, Any]], sec
     spent: list[float] = []
     failed: list[float] = []
     with ExitStack() as stack:
-        urls = [stack.enter_context(trazo(address)) for _ in range(count)]
+        urls = [stack.enter_context(trazo(address, "--queue", "100")).url for _ in range(count)]
         end = time.monotonic() + seconds
 
         def client(number: int) -> None:

@@ -24,8 +24,8 @@ import requests
 
 from benchmarks.milvus_server import MilvusServer
 from benchmarks.swap import milliseconds
-from evaluation.latency import server as trazo
 from evaluation.provenance import provenance
+from evaluation.serving import server as trazo
 from indexer.build import build
 from indexer.copy import copy
 from indexer.errors import GalleryError
@@ -186,7 +186,7 @@ def swapped(address: Address, drawings: SketchSet, encoder: Encoder, swaps: int)
     stop = threading.Event()
     bodies = [{"strokes": as_drawing(strokes), "k": K} for strokes in asked]
     with ExitStack() as stack:
-        urls = [stack.enter_context(trazo(address)) for _ in range(2)]
+        urls = [stack.enter_context(trazo(address, "--queue", "100")).url for _ in range(2)]
 
         def client(number: int) -> None:
             session = requests.Session()

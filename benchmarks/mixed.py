@@ -24,8 +24,8 @@ import numpy.typing as npt
 import requests
 
 from benchmarks.fuzz import tree_mb
-from benchmarks.load import running
 from evaluation.provenance import provenance
+from evaluation.serving import server
 from indexer.pointer import history, publish
 from indexer.snapshot import open_current
 from sketches.sketch import as_drawing
@@ -225,18 +225,17 @@ def main() -> None:
         # All clients may wait, and changes are folded often.
         queues = [word for lane in ("", "batch-", "explain-", "map-", "change-") for word in (f"--{lane}queue", "64")]
         token = secrets.token_hex(8)
-        with running(gallery, *queues, "--fold-at", str(FOLD_AT), TRAZO_ADMIN_TOKEN=token) as (process, port):
-            url = f"http://127.0.0.1:{port}"
-            clients = asked(gallery, url, token)
+        with server(gallery, *queues, "--fold-at", str(FOLD_AT), TRAZO_ADMIN_TOKEN=token) as served:
+            clients = asked(gallery, served.url, token)
             threads = [threading.Thread(target=clients.client, args=(args.seed + n,)) for n in range(args.clients)]
             for thread in threads:
                 thread.start()
-            memory, swaps = watched(process.pid, gallery, args.seconds, args.swap_seconds)
+            memory, swaps = watched(served.process.pid, gallery, args.seconds, args.swap_seconds)
             clients.stop.set()
             for thread in threads:
                 thread.join()
-            ready = requests.get(f"{url}/readyz", timeout=30).json()
-        exit_code = process.returncode
+            ready = requests.get(f"{served.url}/readyz", timeout=30).json()
+        exit_code = served.process.returncode
     late = memory[len(memory) // 3 :]  # by then all has been done at least once
     seconds, megabytes = np.array(late, np.float64).reshape(-1, 2).T
     slope = float(np.polyfit(seconds, megabytes, 1)[0]) if len(late) > 2 else 0.0

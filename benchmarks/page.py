@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
-from evaluation.latency import server
 from evaluation.provenance import provenance
+from evaluation.serving import server
 from indexer.snapshot import open_current
 from sketches.sketch import Stroke
 
@@ -43,10 +43,10 @@ def main() -> None:
     args = parser.parse_args()
     sketches = open_current(args.gallery)
     rows = np.random.default_rng(args.seed).permutation(len(sketches)).tolist()
-    with server(args.gallery) as url, sync_playwright() as playwright:
+    with server(args.gallery) as served, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.goto(url)
+        page.goto(served.url)
         page.wait_for_selector("#classes option:nth-child(2)", state="attached")
         page.evaluate(WATCH)
         drawn = 0

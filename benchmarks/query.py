@@ -29,11 +29,11 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.naive import Naive
-from evaluation.latency import server
 from evaluation.leave_one_out import sampled_rows
 from evaluation.metrics import average_precision
 from evaluation.provenance import provenance
 from evaluation.ranking import rank_relevant
+from evaluation.serving import server
 from indexer.snapshot import Snapshot
 from search.local import LocalEngine
 from sketches.sketch import Strokes, as_drawing
@@ -147,11 +147,11 @@ def _over_http(
     """Answers a second, by the number of clients; the median of short turns."""
     bodies = [json.dumps({"strokes": as_drawing(strokes), "k": K}) for strokes in drawings]
     loads: dict[str, dict[int, float]] = {"naive": {}, "trazo": {}}
-    with _naive_server(vectors, checkpoint) as naive, server(gallery) as trazo:
+    with _naive_server(vectors, checkpoint) as naive, server(gallery, "--queue", "100") as trazo:
         for clients in CLIENTS:
             found: dict[str, list[float]] = {"naive": [], "trazo": []}
             for turn in range(TURNS + 1):
-                for side, url in (("naive", naive), ("trazo", trazo)):
+                for side, url in (("naive", naive), ("trazo", trazo.url)):
                     answers = _answers(url, bodies, clients, seconds / TURNS)
                     if turn:  # the first one warms up
                         found[side].append(answers)

@@ -10,8 +10,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -21,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import requests
 
+from evaluation.serving import server
 from indexer.pointer import SNAPSHOTS, history, publish
 from indexer.rebuild import Gate, rebuild
 from indexer.snapshot import CHECKPOINT
@@ -43,52 +42,45 @@ def main() -> None:
     first, second = two_snapshots(args.gallery)
     expected, bodies = answers(args.gallery, (first, second), args.seed)
 
-    server = subprocess.Popen(
-        [sys.executable, "server.py", "--gallery", str(args.gallery), "--port", "0", "--queue", "100", "--log", "off"],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdout
-    url = server.stdout.readline().split()[-1]
     spans: list[tuple[float, float, str]] = []  # began, seconds, snapshot
     failed: list[str] = []
     mixed: list[str] = []
     stop = threading.Event()
 
-    def client(seed: int) -> None:
-        rng, session = np.random.default_rng(seed), requests.Session()
-        while not stop.is_set():
-            number = int(rng.integers(QUERIES))
-            began = time.monotonic()
-            answer = session.post(f"{url}/api/search", json=bodies[number], timeout=60)
-            if answer.status_code != 200:
-                failed.append(answer.text)
-                continue
-            body = answer.json()
-            spans.append((began, time.monotonic() - began, body["snapshot"]))
-            if [hit["id"] for hit in body["hits"]] != expected[body["snapshot"]][number]:
-                mixed.append(answer.text)
+    with server(args.gallery, "--queue", "100") as served:
 
-    clients = [threading.Thread(target=client, args=(args.seed + n,)) for n in range(args.clients)]
-    for thread in clients:
-        thread.start()
-    time.sleep(args.seconds / (args.swaps + 1))
-    memory = [resident(server.pid)]
-    swaps: list[tuple[float, float]] = []
-    for number in range(args.swaps):
-        name = (first, second)[number % 2]
-        began = time.monotonic()
-        publish(args.gallery, name)
-        while requests.get(f"{url}/readyz", timeout=60).json()["snapshot"] != name:
-            time.sleep(0.01)
-        swaps.append((began, time.monotonic()))
-        time.sleep(max(0.0, args.seconds / (args.swaps + 1) - (time.monotonic() - began)))
-        memory.append(resident(server.pid))
-    stop.set()
-    for thread in clients:
-        thread.join()
-    server.terminate()
-    server.wait()
+        def client(seed: int) -> None:
+            rng, session = np.random.default_rng(seed), requests.Session()
+            while not stop.is_set():
+                number = int(rng.integers(QUERIES))
+                began = time.monotonic()
+                answer = session.post(f"{served.url}/api/search", json=bodies[number], timeout=60)
+                if answer.status_code != 200:
+                    failed.append(answer.text)
+                    continue
+                body = answer.json()
+                spans.append((began, time.monotonic() - began, body["snapshot"]))
+                if [hit["id"] for hit in body["hits"]] != expected[body["snapshot"]][number]:
+                    mixed.append(answer.text)
+
+        clients = [threading.Thread(target=client, args=(args.seed + n,)) for n in range(args.clients)]
+        for thread in clients:
+            thread.start()
+        time.sleep(args.seconds / (args.swaps + 1))
+        memory = [resident(served.process.pid)]
+        swaps: list[tuple[float, float]] = []
+        for number in range(args.swaps):
+            name = (first, second)[number % 2]
+            began = time.monotonic()
+            publish(args.gallery, name)
+            while requests.get(f"{served.url}/readyz", timeout=60).json()["snapshot"] != name:
+                time.sleep(0.01)
+            swaps.append((began, time.monotonic()))
+            time.sleep(max(0.0, args.seconds / (args.swaps + 1) - (time.monotonic() - began)))
+            memory.append(resident(served.process.pid))
+        stop.set()
+        for thread in clients:
+            thread.join()
     publish(args.gallery, first)
 
     during = [s for began, s, _ in spans if any(began < end and began + s > start for start, end in swaps)]

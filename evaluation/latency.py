@@ -1,14 +1,11 @@
 """How long a query takes: alone by stage, from many threads at once, and over HTTP."""
 
 import contextlib
-import subprocess
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,6 +14,7 @@ import numpy as np
 import requests
 from tqdm import tqdm
 
+from evaluation.serving import server
 from indexer.milvus.address import Gallery
 from nets.encoder import Encoder
 from search.engine import SearchEngine
@@ -91,12 +89,12 @@ def over_http(gallery: Gallery, drawings: Sequence[Look]) -> list[Load]:
         for one in drawings
     ]
     sessions = [requests.Session() for _ in range(max(CLIENTS))]  # a connection for each client
-    with server(gallery) as url:
+    with server(gallery, "--queue", "100") as served:
 
         def ask(number: int) -> bool:
             session = sessions.pop()
             try:
-                return session.post(f"{url}/api/search", timeout=60, **bodies[number]).status_code == 200
+                return session.post(f"{served.url}/api/search", timeout=60, **bodies[number]).status_code == 200
             finally:
                 sessions.append(session)
 
@@ -150,30 +148,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         faiss.omp_set_num_threads(before)
-
-
-@contextlib.contextmanager
-def server(gallery: Gallery) -> Iterator[str]:
-    """The URL of a server of this gallery on a free port, which ends with the block."""
-    root = Path(__file__).parents[1]
-    command = [
-        sys.executable,
-        "server.py",
-        "--gallery",
-        str(gallery.resolve() if isinstance(gallery, Path) else gallery),
-        "--port",
-        "0",
-        "--queue",
-        "100",
-        "--log",
-        "off",
-    ]
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            assert process.stdout
-            yield process.stdout.readline().split()[-1]
-        finally:
-            process.terminate()
 
 
 def _svg(strokes: Strokes) -> bytes:

@@ -227,14 +227,14 @@ class LiveGallery:
 
     def _watch(self) -> None:
         seen = self._engine
-        dropped: list[weakref.ref[Any]] = []  # engines that were swapped, and their snapshots
+        dropped: list[weakref.ref[Any]] = []  # engines that were swapped, their snapshots and nets
         while not self._closed.wait(POLL):
             try:
                 steps = (self._reload_when_due, self._catch_up, self._fold_when_due)
                 found = self._engine.damage  # a large snapshot is checked while it is served
                 self._note([*(self._why_not(step) for step in steps), str(found or "")])
                 if self._engine is not seen:
-                    dropped += [weakref.ref(seen), weakref.ref(seen.snapshot)]
+                    dropped += [weakref.ref(seen), weakref.ref(seen.snapshot), weakref.ref(seen.encoder)]
                     seen = self._engine
                 if dropped and all(one() is None for one in dropped):  # the last request to them is answered
                     dropped.clear()

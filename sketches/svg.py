@@ -6,7 +6,6 @@ areas, bitmaps) is traced.
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -128,13 +127,9 @@ def _filled(mask: Mask, pieces: tuple[Stroke, ...], value: int) -> Mask:
 
 def _on(line: Stroke, near: npt.NDArray[np.bool_]) -> Iterator[Stroke]:
     """The line, or the parts of it, where the mask says yes."""
-    steps = [max(1, int(np.ceil(np.hypot(*(b - a)) / 2))) for a, b in pairwise(line)] if len(line) > 1 else []
-    if sum(steps) > 100_000:
+    places = _finely(line)
+    if places is None:
         return  # far outside the picture
-    fine = [line[:1]] + [
-        a + (b - a) * np.linspace(0, 1, n + 1)[1:, None] for (a, b), n in zip(pairwise(line), steps, strict=True)
-    ]
-    places = np.concatenate(fine)
     x, y = np.rint(places - 0.5).astype(np.int64).T
     inside = (x >= 0) & (y >= 0) & (x < near.shape[1]) & (y < near.shape[0])
     seen = np.zeros(len(places), bool)
@@ -147,6 +142,18 @@ def _on(line: Stroke, near: npt.NDArray[np.bool_]) -> Iterator[Stroke]:
         for first, last in edges.reshape(-1, 2).tolist():
             if last - first > LEAST:
                 yield places[first:last].astype(np.float32)
+
+
+def _finely(line: Stroke) -> npt.NDArray[np.float64] | None:
+    """Points two pixels apart or less along a line, its own among them; None where they would be too many."""
+    moves = np.diff(line.astype(np.float64), axis=0)
+    counts = np.maximum(np.ceil(np.hypot(*moves.T) / 2), 1)
+    if counts.sum() > 100_000:
+        return None
+    steps = counts.astype(np.int64)
+    segments = np.repeat(np.arange(len(steps)), steps)
+    along = (np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps) + 1) / steps[segments]
+    return np.concatenate((line[:1], line[segments] + moves[segments] * along[:, None]))
 
 
 def _beside(lines: list[tuple[Stroke, float]], areas: list[tuple[Stroke, ...]], ink: Mask) -> Mask:

@@ -1,11 +1,13 @@
 """A drawing that stops before its end."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from sketches.sketch import Strokes
+from sketches.sketch import Stroke, Strokes
 
 
-def first_part(strokes: Strokes, share: float) -> Strokes:
+def first_part(strokes: Sequence[Stroke], share: float) -> Strokes:
     """The beginning of the drawing in the order it was drawn, up to `share` of its ink by length; the last stroke is cut."""
     lengths = [np.linalg.norm(np.diff(stroke, axis=0), axis=1) for stroke in strokes]
     left = share * sum(float(length.sum()) for length in lengths)

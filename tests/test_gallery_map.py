@@ -1,5 +1,10 @@
 """Places on the map: alike near each other, a new drawing where its like are, and the same every time."""
 
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import requests
@@ -11,7 +16,9 @@ from search.gallery_map import GalleryMap, map_of
 from sketches.doodles import doodle
 from sketches.sketch import as_drawing
 from sketches.sketch_set import SketchSet
-from tests.conftest import Served
+from tests.conftest import Served, serving
+from web.maps import Maps
+from web.schemas import MapAnswer
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +79,52 @@ def test_the_server_gives_the_map_and_a_place_on_it(served: Served) -> None:
     place = requests.post(f"{served.url}/api/map/place", json=drawing, timeout=60).json()
     assert place["x"] == pytest.approx(answer["x"][row], abs=0.01) and place["y"] == pytest.approx(answer["y"][row], abs=0.01)
     assert requests.post(f"{served.url}/api/map/place", json={"strokes": []}, timeout=30).status_code == 422
+
+
+def test_while_a_new_map_is_made_the_one_before_is_given_and_says_so(
+    gallery: Path, sharper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(gallery, tmp_path / "g")
+    go_on = threading.Event()
+
+    def held(engine: SearchEngine) -> GalleryMap:
+        assert go_on.wait(60)
+        return map_of(engine)
+
+    with serving(tmp_path / "g") as served:
+        drawing = {"strokes": as_drawing(doodle("house", 3).strokes)}
+
+        def ask() -> tuple[dict[str, Any], requests.Response]:
+            answer = requests.get(f"{served.url}/api/map", timeout=60).json()
+            return answer, requests.post(f"{served.url}/api/map/place", json=drawing, timeout=60)
+
+        before, place = ask()
+        assert not before["stale"] and place.json()["snapshot"] == before["snapshot"]
+        monkeypatch.setattr("web.maps.map_of", held)
+        monkeypatch.setattr("web.maps.PATIENCE", 0.01)
+        some = SketchSet.of(doodle(name, number) for name in ("cat", "house", "sun") for number in range(4))
+        build(tmp_path / "g", some, Encoder(sharper), {})
+        served.live.reload()
+        during, place = ask()
+        assert during["stale"] and during["snapshot"] == before["snapshot"]
+        assert set(during["ids"]) == set(map(str, served.engine.snapshot.ids))  # none that the gallery has no more
+        assert place.status_code == 503 and "Retry-After" in place.headers  # the embedding is of another net
+        go_on.set()
+        monkeypatch.setattr("web.maps.PATIENCE", 60.0)
+        while requests.get(f"{served.url}/api/map", timeout=60).json()["stale"]:
+            pass
+        after, place = ask()
+        assert after["snapshot"] == place.json()["snapshot"] == served.engine.snapshot.name
+
+
+def test_a_map_that_could_not_be_made_is_tried_again(engine: SearchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(engine: SearchEngine) -> GalleryMap:
+        raise MemoryError
+
+    maps = Maps()
+    with monkeypatch.context() as patch:
+        patch.setattr("web.maps.map_of", fail)
+        with pytest.raises(MemoryError):
+            maps.bytes_of(engine)
+    MapAnswer.model_validate_json(maps.bytes_of(engine).plain)
+    maps.close()

@@ -1,21 +1,23 @@
 """Soft labels, and a student that follows them."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
 
-from nets.architectures.registry import build_net
+from nets.architectures.posterior import PosteriorNet
+from nets.architectures.registry import build_net, trained_net
 from nets.architectures.weights import from_torch
-from nets.checkpoint import Checkpoint, CheckpointConfig, CheckpointError, save_checkpoint
-from nets.encoder import Encoder
-from nets.training.batches import Batch
+from nets.checkpoint import Checkpoint, CheckpointConfig, CheckpointError, load_checkpoint, save_checkpoint
+from nets.training.batches import Batch, TrainingRasters
 from nets.training.learner import Learner
 from nets.training.recipe import Recipe
-from nets.training.teachers import soft_labels
-from sketches.raster import RasterSpec
+from nets.training.teachers import Teachers
+from sketches.raster import RasterSpec, rasterise
 from sketches.sketch_set import SketchSet
 
 
@@ -26,28 +28,49 @@ def teacher(path: Path, classes: tuple[str, ...], seed: int) -> Path:
     return path
 
 
-def test_soft_labels_are_the_mean_answer_among_the_students_classes(doodles: SketchSet, tmp_path: Path) -> None:
+def test_teachers_answer_together_among_the_students_classes(doodles: SketchSet, tmp_path: Path) -> None:
     drawings = doodles.select(np.arange(0, len(doodles), 60))
     classes = drawings.classes
     same = teacher(tmp_path / "same.safetensors", classes, 1)
     more = teacher(tmp_path / "more.safetensors", ("one more", *reversed(classes)), 2)
 
-    soft = soft_labels([same, more], drawings, tmp_path / "work", "cpu")
-    theirs = [Encoder(path).encode(drawings)[1] for path in (same, more)]
-    expected = softmax((theirs[0] + theirs[1][:, :0:-1]) / 2, axis=1)
-    np.testing.assert_allclose(soft, expected, atol=2e-3)
+    teachers = Teachers([same, more], classes, "cpu", "float32")
+    assert teachers.views == [RasterSpec()]
+    rasters = np.stack([rasterise(drawings.strokes(row), RasterSpec()) for row in range(len(drawings))])
+    answers = teachers.answer([torch.from_numpy(rasters).unsqueeze(1)]).numpy()
+    alone = [one_sided(path, rasters) for path in (same, more)]
+    np.testing.assert_allclose(answers, softmax((alone[0] + alone[1][:, :0:-1]) / 2, axis=1), atol=1e-5)
 
-    cached = sorted((tmp_path / "work").iterdir())
-    assert len(cached) == 2
-    again = soft_labels([same, more], drawings, tmp_path / "work", "cpu")
-    np.testing.assert_array_equal(soft, again)
-    assert sorted((tmp_path / "work").iterdir()) == cached
+
+def one_sided(path: Path, rasters: np.ndarray) -> np.ndarray:
+    """Logits for the drawings without their mirror images."""
+    net = trained_net(load_checkpoint(path))
+    assert isinstance(net, PosteriorNet)
+    with torch.no_grad():
+        logits: np.ndarray = net.logits(net.see(torch.from_numpy(rasters).unsqueeze(1).float() / 255).features).numpy()
+    return logits
+
+
+def test_teachers_see_the_whole_drawing_by_the_same_hand(doodles: SketchSet) -> None:
+    """Half of the drawings are cut for the student; the teachers, at two sizes, see what the student would see uncut."""
+    recipe, larger = Recipe("test", unfinished=0.5, iterations=1), RasterSpec(size=96)
+    asked = [(0, place, place) for place in range(40)]
+    batch = TrainingRasters(doodles, recipe, 0, views=(recipe.raster, larger), taught=30).__getitems__(asked)
+    uncut = TrainingRasters(doodles, replace(recipe, unfinished=0.0), 0).__getitems__(asked)
+    same, large = (rasters.numpy() for rasters in batch.whole)
+    np.testing.assert_array_equal(same, uncut.rasters)
+    assert batch.by_label is not None
+    cut = batch.by_label[:30].numpy() < 1 - recipe.teaching
+    assert 5 < cut.sum() < 25 and (batch.by_label[30:] == 1).all()  # of the last ten only the label is known
+    np.testing.assert_array_equal(np.any(batch.rasters.numpy() != same, axis=(1, 2, 3))[:30], cut)
+    shrunk = np.stack([cv2.resize(one[0], (64, 64), interpolation=cv2.INTER_AREA) for one in large])
+    assert np.corrcoef(shrunk.ravel(), same.ravel())[0, 1] > 0.8
 
 
 def test_a_teacher_that_does_not_know_a_class_is_refused(doodles: SketchSet, tmp_path: Path) -> None:
     ignorant = teacher(tmp_path / "ignorant.safetensors", doodles.classes[1:], 1)
     with pytest.raises(CheckpointError, match=f"cannot teach '{doodles.classes[0]}'"):
-        soft_labels([ignorant], doodles, tmp_path, "cpu")
+        Teachers([ignorant], doodles.classes, "cpu", "float32")
 
 
 @pytest.mark.parametrize("wrong", [{"teaching": 1.5}, {"share": -0.1}, {"scale": 0.0}, {"scale": float("nan")}])
@@ -57,16 +80,18 @@ def test_a_recipe_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> Non
 
 
 @pytest.mark.parametrize("teaching", [0.0, 0.5, 1.0])
-def test_a_student_follows_labels_and_teachers_as_far_as_it_is_told_to(teaching: float) -> None:
-    """The labels say class 0, the teachers class 1, for one and the same drawing."""
+def test_a_student_follows_labels_and_teachers_as_far_as_it_is_told_to(teaching: float, tmp_path: Path) -> None:
+    """The labels of one and the same drawing say the class that the teacher finds least likely."""
+    teachers = Teachers([teacher(tmp_path / "one.safetensors", ("a", "b", "c"), 1)], ("a", "b", "c"), "cpu", "float32")
     torch.manual_seed(0)
+    rasters = torch.randint(256, (1, 1, 64, 64), dtype=torch.uint8).expand(16, 1, 64, 64)
+    theirs = teachers.answer([rasters])[0]
     recipe = Recipe("test", teaching=teaching, ema=0.0, learning_rate=1e-2)
-    learner = Learner(build_net("trazonet", 3, 32), recipe, steps=40, device="cpu", precision="float32")
-    raster = torch.randint(256, (1, 1, 32, 32), dtype=torch.uint8)
-    rasters, labels = raster.expand(16, 1, 32, 32), torch.zeros(16, dtype=torch.int64)
-    soft = torch.tensor([0.0, 1.0, 0.0], dtype=torch.float16).expand(16, 3)
+    learner = Learner(build_net("trazonet", 3, 64), recipe, 40, "cpu", "float32", teachers=teachers)
+    labels = theirs.argmin().expand(16)
     for _ in range(40):
-        learner.step(Batch(rasters, labels, soft))
-    probabilities = torch.softmax(learner.kept(rasters.float() / 255).logits, dim=1)[0].tolist()
-    assert probabilities[0] == pytest.approx(1 - teaching, abs=0.1)
-    assert probabilities[1] == pytest.approx(teaching, abs=0.1)
+        learner.step(Batch(rasters, labels, (rasters,), torch.full((16,), 1 - teaching)))
+    probabilities = torch.softmax(learner.kept(rasters.float() / 255).logits, dim=1)[0]
+    label = torch.nn.functional.one_hot(labels[0], 3)
+    expected = teaching * theirs + (1 - teaching) * label
+    np.testing.assert_allclose(probabilities.detach().numpy(), expected.numpy(), atol=0.1)

@@ -16,7 +16,7 @@ from nets.architectures.registry import build_net
 from nets.checkpoint import load_checkpoint
 from nets.encoder import Encoder
 from nets.training.augment import augmented
-from nets.training.batches import Batch, TrainingRasters, epoch_batches
+from nets.training.batches import Batch, Batches, TrainingRasters
 from nets.training.epoch import epoch_rows
 from nets.training.learner import Learner
 from nets.training.raster_cache import cached_rasters
@@ -182,7 +182,7 @@ def test_batches_are_the_same_for_any_number_of_workers(doodles: SketchSet) -> N
     rasters, rows = TrainingRasters(doodles, BEST, 5), epoch_rows(doodles.labels, 5, 2)
 
     def batches(workers: int) -> list[np.ndarray]:
-        return [batch.rasters.numpy() for batch in epoch_batches(rasters, 2, rows, 64, 3, workers)]
+        return [batch.rasters.numpy() for batch in Batches(rasters, 64, workers).epoch(2, rows, 3)]
 
     alone = batches(0)
     assert len(alone) == len(doodles) // 64 - 3
@@ -246,7 +246,7 @@ def test_workers_draw_even_after_this_process_used_opencv_in_parallel(doodles: S
     assert cv2.getNumThreads() == 1  # a pool of threads would hang in the forked workers
     cv2.GaussianBlur(np.zeros((2000, 2000), np.uint8), (31, 31), 0)
     rows = epoch_rows(doodles.labels, 0, 0)[:64]
-    assert len(list(epoch_batches(TrainingRasters(doodles, BEST, 0), 0, rows, 32, 0, workers=1))) == 2
+    assert len(list(Batches(TrainingRasters(doodles, BEST, 0), 32, workers=1).epoch(0, rows))) == 2
 
 
 def test_a_state_saved_after_the_last_batch_of_an_epoch_still_reports_it() -> None:

@@ -5,9 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, request
+import orjson
+from flask import Flask, Response, request
+from flask.json.provider import DefaultJSONProvider
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 from spectree import SpecTree
 from spectree.model_adapter.pydantic_adapter import PydanticModelAdapter
 from werkzeug.exceptions import HTTPException, UnsupportedMediaType
@@ -80,7 +82,7 @@ class Application:
         app = self.app = Flask("trazo", root_path=str(static.parent), static_folder=str(static), static_url_path="/static")
         app.config["MAX_CONTENT_LENGTH"] = app.config["MAX_FORM_MEMORY_SIZE"] = settings.max_upload_mb << 20
         app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 0  # and an ETag: a new version is seen at once
-        app.json.sort_keys = False  # type: ignore[attr-defined]
+        app.json = _Json(app)
         self.api = SpecTree(
             "flask",
             mode="strict",
@@ -175,6 +177,16 @@ def id_of(text: str) -> int:
     return int(text)
 
 
+class _Json(DefaultJSONProvider):
+    """Read by pydantic's parser, which knows NaN, and written by orjson: both are several times as fast as the usual one."""
+
+    def loads(self, s: str | bytes, **_: Any) -> Any:
+        return from_json(s.removeprefix(b"\xef\xbb\xbf") if isinstance(s, bytes) else s)
+
+    def response(self, *args: Any, **kwargs: Any) -> Response:
+        return Response(orjson.dumps(self._prepare_response_obj(args, kwargs)), mimetype=self.mimetype)
+
+
 class _Adapter(PydanticModelAdapter):
     """Spectree's pydantic, less the input in its errors: a file is no JSON, and a drawing is long."""
 
@@ -207,11 +219,7 @@ def _check_request(max_values: int) -> None:
         if _values(request.get_data()) > max_values:
             message = f"the body holds too many values: at most {max_values:,} are read; send fewer points or names"
             raise InvalidRequest([FieldError(field="body", message=message)])
-        try:
-            body = request.get_json(silent=True)
-        except RecursionError:  # fifty thousand opening brackets
-            body = None
-        if body is None:
+        if request.get_json(silent=True) is None:
             raise InvalidRequest([FieldError(field="body", message="the body is not JSON")])
 
 

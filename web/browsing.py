@@ -41,8 +41,8 @@ def add_browse_routes(trazo: Application) -> None:
     def place(json: PlaceQuery) -> Response:
         """Where a drawing stands on the map."""
         engine = live.engine
-        x, y = maps.of(engine).place(engine.embed(strokes_of(json)))
-        return jsonify(PlaceAnswer(snapshot=engine.snapshot.name, x=x, y=y).model_dump())
+        snapshot, x, y = maps.place(engine, engine.embed(strokes_of(json)))
+        return jsonify(PlaceAnswer(snapshot=snapshot, x=x, y=y).model_dump())
 
     @app.get("/api/sketches/<key>")
     @api.validate(resp=Answers(HTTP_200=SketchAnswer, HTTP_404=Problem))

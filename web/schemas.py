@@ -264,9 +264,13 @@ class LandmarkAnswer(BaseModel):
 
 
 class MapAnswer(BaseModel):
-    """The map of the gallery, or of a sample of it: places are 0..1; `labels` are indices into `classes`."""
+    """The map of the gallery, or of a sample of it: places are 0..1; `labels` are indices into `classes`.
+
+    `stale`: it is the map of the snapshot before, as that of the one that is served is still being made.
+    """
 
     snapshot: str
+    stale: bool
     classes: list[LandmarkAnswer]
     ids: list[str]
     labels: list[int]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sketches.raster import Raster, RasterSpec, draw
-from sketches.sketch import Stroke, Strokes
+from sketches.sketch import Stroke
 from sketches.unfinished import first_part
 
 FLIP = 0.5  # probability of a mirror image, of drawings of a class
@@ -26,19 +26,25 @@ WIDTHS = (0.64, 1.0, 1.0, 1.0, 1.37)  # of the pen, relative to the spec's
 SHRINK = 0.15  # at most this much smaller than the padding allows, and shifted as far as that leaves room
 
 
-def unfinished(strokes: Strokes, probability: float, rng: np.random.Generator) -> tuple[Strokes, float]:
-    """The drawing, with this probability stopped before its end, and the share of its ink that is there."""
-    if rng.random() >= probability:
-        return strokes, 1.0
-    share = rng.uniform(LEAST_INK, 1.0)
-    return first_part(strokes, share), share
+def share_of_ink(unfinished: float, rng: np.random.Generator) -> float:
+    """How much of a drawing's ink is there: all of it, or, with the probability `unfinished`, a random part."""
+    return float(rng.uniform(LEAST_INK, 1.0)) if rng.random() < unfinished else 1.0
 
 
-def augmented(strokes: Sequence[Stroke], spec: RasterSpec, rng: np.random.Generator, flip: float = FLIP) -> Raster:
-    """One random variant of the drawing, as a raster of the spec (size, size); with probability `flip` a mirror image."""
+def augmented(
+    strokes: Sequence[Stroke], spec: RasterSpec, rng: np.random.Generator, flip: float = FLIP, ink: float = 1.0
+) -> Raster:
+    """One random variant of the drawing, as a raster of the spec (size, size); with probability `flip` a mirror image.
+
+    `ink` is the share of its ink after which the variant stops: the same random numbers draw the same variant, finished or
+    not, for every spec.
+    """
     strokes = _leave_out(strokes, rng)
+    unit = deformed(strokes, rng, flip).astype(np.float32)
     lengths = [len(stroke) for stroke in strokes]
-    unit = deformed(strokes, rng, flip)
+    if ink < 1:
+        begun = first_part(np.split(unit, np.cumsum(lengths[:-1])), ink)
+        unit, lengths = np.concatenate(begun), [len(stroke) for stroke in begun]
     low, high = unit.min(axis=0), unit.max(axis=0)
     room = spec.size - 2 * spec.padding
     scale = room * (1 - SHRINK * rng.random()) / max((high - low).max(), 1e-6)

@@ -1,5 +1,6 @@
 """Training batches: rasters of drawings, drawn anew for every epoch, made by worker processes while the net trains."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,18 +10,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from nets.training.augment import augmented, unfinished
+from nets.training.augment import augmented, share_of_ink
 from nets.training.recipe import Recipe
 from nets.training.rows import as_pixels
-from nets.training.teachers import SoftLabels
 from nets.training.vary import varied
 from sketches.item import Picture
 from sketches.labelled import Labelled
 from sketches.raster import RasterSpec
 from sketches.sketch_set import SketchSet
+from sketches.view import shown
 
+Rasters = npt.NDArray[np.uint8]
 Key = tuple[int, int, int]  # epoch, place in the epoch, row: with the seed, they decide how a drawing is augmented
-THING = 1  # what tells the random numbers of a thing from those of a drawing of a class
+THING, HAND = 1, 2  # what tells the random numbers of a thing, and of the hand that draws, from the others
 
 
 class Batch(NamedTuple):
@@ -28,8 +30,8 @@ class Batch(NamedTuple):
 
     rasters: Tensor  # (B + T, channels, size, size) uint8: of B drawings of classes, then of T things without a class
     labels: Tensor  # (B,) int64
-    soft: Tensor | None = None  # (B, classes) float16: the teachers' probabilities, where there are teachers
-    ink: Tensor | None = None  # (B,) float32: the share of each drawing's ink that is there; None: they are whole
+    whole: tuple[Tensor, ...] = ()  # each (B, 1, size, size) uint8: for each view of the teachers the whole drawings
+    by_label: Tensor | None = None  # (B,) float32: the share of the loss that follows the label; the teachers have the rest
     things: Tensor | None = None  # (T,) int64: which things the last T rasters are; None: there are none
 
 
@@ -38,40 +40,53 @@ class TrainingRasters(Dataset[Batch]):
     """Rasters of training drawings, or of pictures, as the recipe wants them.
 
     plain   (N, size, size) or (N, 3, size, size), where they are not augmented
-    soft    (N, classes), where there are teachers
     things  drawings of things without a class, which join every batch
+    views   of the teachers, who see every drawing as the student does, but whole
+    taught  so many of the first sketches are answered by the teachers, where there are any; of the others the label is all
     """
 
     sketches: Labelled
     recipe: Recipe
     seed: int
-    plain: npt.NDArray[np.uint8] | None = None
-    soft: SoftLabels | None = None
+    plain: Rasters | None = None
     things: SketchSet | None = None
+    views: Sequence[RasterSpec] = ()
+    taught: int = 0
 
     def __getitems__(self, keys: list[Key]) -> Batch:
         rows = [row for _, _, row in keys]
-        soft = None if self.soft is None else torch.from_numpy(self.soft[rows])
         labels = torch.from_numpy(self.sketches.labels[rows])
         if self.plain is not None:
-            return Batch(as_pixels(self.plain[rows]), labels, soft)
-        drawn, shares = zip(*map(self._augmented, keys), strict=True)
-        ink = torch.tensor(shares, dtype=torch.float32)
+            drawn = [[shown(self.sketches.look(row), view) for row in rows] for view in self.views]
+            return Batch(as_pixels(self.plain[rows]), labels, _stacked(drawn), self._by_label(rows, [1.0] * len(rows)))
+        seen, inks, others = zip(*map(self._augmented, keys), strict=True)
+        whole, by_label = _stacked(zip(*others, strict=True)), self._by_label(rows, inks)
         if self.things is None:
-            return Batch(as_pixels(np.stack(drawn)), labels, soft, ink)
+            return Batch(as_pixels(np.stack(seen)), labels, whole, by_label)
         things, which = self._things(self.things, keys)
-        return Batch(as_pixels(np.stack([*drawn, *things])), labels, soft, ink, torch.from_numpy(which))
+        return Batch(as_pixels(np.stack([*seen, *things])), labels, whole, by_label, torch.from_numpy(which))
 
-    def _augmented(self, key: Key) -> tuple[npt.NDArray[np.uint8], float]:
+    def _by_label(self, rows: Sequence[int], inks: Sequence[float]) -> Tensor:
+        """A label counts as far as the ink goes: the teachers' answer knows what else a drawing might become."""
+        share = 1 - self.recipe.teaching
+        return torch.tensor([share * ink if row < self.taught else 1.0 for row, ink in zip(rows, inks, strict=True)])
+
+    def _augmented(self, key: Key) -> tuple[Rasters, float, list[Rasters]]:
+        """A drawing as the student sees it, the share of its ink that is there, and as each view of the teachers sees it."""
         epoch, place, row = key
         rng = np.random.default_rng([self.seed, epoch, place])  # the third word tells it apart from the shuffle's
         look, view = self.sketches.look(row), self.recipe.raster
         if isinstance(look, Picture) or not isinstance(view, RasterSpec):
-            return varied(look, view, rng), 1.0
-        strokes, ink = unfinished(look, self.recipe.unfinished_in(epoch), rng)
-        return augmented(strokes, view, rng), ink
+            return varied(look, view, rng), 1.0, []
+        ink = share_of_ink(self.recipe.unfinished_in(epoch), rng)
 
-    def _things(self, things: SketchSet, keys: list[Key]) -> tuple[list[npt.NDArray[np.uint8]], npt.NDArray[np.int64]]:
+        def drawn(view: RasterSpec, ink: float) -> Rasters:
+            return augmented(look, view, np.random.default_rng([self.seed, epoch, place, HAND]), ink=ink)
+
+        seen = drawn(view, ink)
+        return seen, ink, [seen if ink == 1 and other == view else drawn(other, 1.0) for other in self.views]
+
+    def _things(self, things: SketchSet, keys: list[Key]) -> tuple[list[Rasters], npt.NDArray[np.int64]]:
         """As many things as the recipe wants beside these drawings: each thing as often as any other, whoever drew it.
 
         They are never mirrored: an arrow to the left is another thing than one to the right.
@@ -85,22 +100,34 @@ class TrainingRasters(Dataset[Batch]):
         return [augmented(things.strokes(row), view, rng, flip=0) for row in rows], which
 
 
-def epoch_batches(
-    rasters: TrainingRasters, epoch: int, rows: npt.NDArray[np.int64], batch_size: int, start: int, workers: int
-) -> DataLoader[Batch]:
-    """The batches of an epoch from number `start` on; an incomplete last one is left out.
+class Batches:
+    """The batches of epoch after epoch; the same for any number of workers, which go on from one epoch to the next."""
 
-    They are the same for any number of workers.
-    """
-    keys = [(epoch, place, row) for place, row in enumerate(rows.tolist())]
-    return DataLoader(
-        rasters,
-        batch_sampler=[keys[n * batch_size : (n + 1) * batch_size] for n in range(start, len(rows) // batch_size)],
-        num_workers=workers,
-        collate_fn=_as_is,
-        prefetch_factor=8 if workers else None,
-    )
+    def __init__(self, rasters: TrainingRasters, batch_size: int, workers: int, pinned: bool = False) -> None:
+        """`pinned` memory is copied to a GPU while the net trains."""
+        self._size = batch_size
+        self._keys: list[list[Key]] = []
+        self._loader = DataLoader(
+            rasters,
+            batch_sampler=self._keys,
+            num_workers=workers,
+            collate_fn=_as_is,
+            prefetch_factor=4 if workers else None,
+            persistent_workers=workers > 0,
+            pin_memory=pinned,
+        )
+
+    def epoch(self, number: int, rows: npt.NDArray[np.int64], start: int = 0) -> Iterator[Batch]:
+        """The batches of these rows in this order, from batch `start` on; an incomplete last one is left out."""
+        size = self._size
+        keys = [(number, place, row) for place, row in enumerate(rows.tolist())]
+        self._keys[:] = [keys[n * size : (n + 1) * size] for n in range(start, len(rows) // size)]
+        yield from self._loader
 
 
 def _as_is(batch: Any) -> Any:
     return batch
+
+
+def _stacked(views: Any) -> tuple[Tensor, ...]:
+    return tuple(as_pixels(np.stack(rasters)) for rasters in views)

@@ -15,13 +15,24 @@ from nets.architectures.posterior import TRAINING_SCALE, PosteriorNet
 from nets.training.batches import Batch
 from nets.training.recipe import Recipe
 from nets.training.rows import as_pixels
+from nets.training.teachers import Teachers
 
 
 class Learner:
     """Steps down the loss by a recipe. Its `state_dict` holds all that a resumed run needs."""
 
-    def __init__(self, net: nn.Module, recipe: Recipe, steps: int, device: str, precision: str, things: int = 0) -> None:
+    def __init__(
+        self,
+        net: nn.Module,
+        recipe: Recipe,
+        steps: int,
+        device: str,
+        precision: str,
+        things: int = 0,
+        teachers: Teachers | None = None,
+    ) -> None:
         """`things` is the number of things without a class that the looks learn to tell apart; only our own nets have looks."""
+        self._teachers = teachers
         self._recipe, self._precision, self._device = recipe, precision, torch.device(device)
         self._net = net.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         averaging = _moving_average(recipe.ema)
@@ -38,11 +49,12 @@ class Learner:
         return self._average.module if self._average else self._net
 
     def step(self, batch: Batch) -> None:
-        """Learn from a batch: from its labels, its soft labels where it has them, and its things without a class.
+        """Learn from a batch: from its labels, from what the teachers answer, and from its things without a class."""
+        # All batches have one size, so a GPU tries its convolutions out once and keeps the quickest.
+        with torch.backends.cudnn.flags(enabled=True, benchmark=True):
+            self._step(batch)
 
-        Where there are teachers, the label of an unfinished drawing counts as far as its ink goes, and their answer to the
-        whole drawing, which knows what else this might become, counts the more.
-        """
+    def _step(self, batch: Batch) -> None:
         pixels = batch.rasters.to(self._device, non_blocking=True).float().div_(255)
         labels = batch.labels.to(self._device, non_blocking=True)
         pixels = pixels.contiguous(memory_format=torch.channels_last)
@@ -53,10 +65,10 @@ class Learner:
             else:
                 logits = self._net(pixels).logits.float()
         loss = F.cross_entropy(logits, labels, label_smoothing=self._recipe.label_smoothing, reduction="none")
-        if batch.soft is not None:
-            taught = F.cross_entropy(logits, batch.soft.to(self._device, non_blocking=True).float(), reduction="none")
-            ink = torch.ones(len(labels)) if batch.ink is None else batch.ink
-            loss = torch.lerp(taught, loss, (1 - self._recipe.teaching) * ink.to(self._device, non_blocking=True))
+        if self._teachers is not None:
+            taught = F.cross_entropy(logits, self._teachers.answer(batch.whole), reduction="none")
+            assert batch.by_label is not None
+            loss = torch.lerp(taught, loss, batch.by_label.to(self._device, non_blocking=True))
         loss = loss.mean()
         if batch.things is not None and self._things is not None:
             which = batch.things.to(self._device, non_blocking=True)

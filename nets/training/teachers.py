@@ -1,55 +1,58 @@
-"""Soft labels: what trained nets, the teachers, make of the drawings that a student learns from.
+"""Teachers: trained nets whose answers a student learns beside the labels.
 
 A student that follows teachers' probabilities beside the labels (distillation, Hinton, Vinyals and Dean 2015) hears which
-classes look alike, and that some drawings are not what their label says.
+classes look alike, and that some drawings are not what their label says. The teachers answer to every drawing as the same
+hand draws it for the student at that moment, but whole (after Beyer et al. 2022, "a good teacher is patient and
+consistent"): to the drawings as they are in the file, which most of them have learned from, they know the label too well.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from scipy.special import softmax
+from torch import Tensor
 
+from nets.architectures.exits import Net
+from nets.architectures.posterior import PosteriorNet
 from nets.architectures.registry import trained_net
 from nets.checkpoint import CheckpointError, checkpoint_name, load_checkpoint
-from nets.digest import sha256_of
-from nets.training.row_cache import cached_rows
-from sketches.raster import rasterise
-from sketches.sketch_set import SketchSet
-
-SoftLabels = npt.NDArray[np.float16]
+from sketches.raster import RasterSpec
 
 
-def soft_labels(teachers: Sequence[Path], sketches: SketchSet, folder: Path, device: str) -> SoftLabels:
-    """Probabilities (N, classes) of the sketches' classes: softmax of the teachers' mean logits for the plain drawings.
+class Teachers:
+    """Nets that answer together, by the softmax of their mean logits. `views` are what they look at, each once."""
 
-    Each teacher's logits are cached in the folder. A teacher may know more classes than these; raises CheckpointError for
-    one that knows fewer.
-    """
-    return softmax(np.mean([_logits(path, sketches, folder, device) for path in teachers], axis=0), axis=1).astype(np.float16)
+    def __init__(self, paths: Sequence[Path], classes: Sequence[str], device: str, precision: str) -> None:
+        """A teacher may know more classes than these; raises CheckpointError for one that knows fewer, or photographs."""
+        self._device, self._precision = torch.device(device), precision
+        self.views: list[RasterSpec] = []
+        self._members = []
+        for path in paths:
+            checkpoint = load_checkpoint(path)
+            config = checkpoint.config
+            missing = sorted(set(classes) - set(config.classes))
+            if missing:
+                raise CheckpointError(
+                    f"{checkpoint_name(path)} cannot teach {missing[0]!r}, which it does not know ({len(missing)} such classes)"
+                )
+            if config.raster not in self.views:
+                self.views.append(config.raster)
+            net = trained_net(checkpoint).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            columns = torch.tensor([config.classes.index(name) for name in classes], device=self._device)
+            self._members.append((net, self.views.index(config.raster), columns))
+
+    @torch.no_grad()
+    def answer(self, whole: Sequence[Tensor]) -> Tensor:
+        """Probabilities (B, classes) for B whole drawings, given as rasters (B, 1, size, size) uint8 for each of the views."""
+        shown = [
+            rasters.to(self._device, non_blocking=True).float().div_(255).contiguous(memory_format=torch.channels_last)
+            for rasters in whole
+        ]
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._precision == "bfloat16"):
+            logits = [_logits(net, shown[view]).float()[:, columns] for net, view, columns in self._members]
+        return torch.softmax(torch.stack(logits).mean(0), dim=1)
 
 
-def _logits(path: Path, sketches: SketchSet, folder: Path, device: str) -> npt.NDArray[np.float32]:
-    checkpoint = load_checkpoint(path)
-    config = checkpoint.config
-    missing = sorted(set(sketches.classes) - set(config.classes))
-    if missing:
-        raise CheckpointError(
-            f"{checkpoint_name(path)} cannot teach {missing[0]!r}, which it does not know ({len(missing)} such classes)"
-        )
-    columns = [config.classes.index(name) for name in sketches.classes]
-    # In torch, on the device of the training: a GPU answers a hundred times as many.
-    teacher = trained_net(checkpoint).to(device)
-
-    def answer(rows: range) -> npt.NDArray[np.float32]:
-        rasters = np.stack([rasterise(sketches.strokes(row), config.raster) for row in rows])
-        with torch.inference_mode():
-            logits: npt.NDArray[np.float32] = (
-                teacher(torch.from_numpy(rasters).to(device).unsqueeze(1).float() / 255).logits.cpu().numpy()
-            )
-        return logits[:, columns]
-
-    made_with = {"teacher": sha256_of(path), "classes": sketches.classes}
-    return cached_rows(sketches, made_with, answer, ((len(columns),), np.float16), folder, "answers").astype(np.float32)
+def _logits(net: Net, pixels: Tensor) -> Tensor:
+    """Without the mirror image, which would be asked beside every drawing: every other one is drawn as its mirror image."""
+    return net.logits(net.see(pixels).features) if isinstance(net, PosteriorNet) else net(pixels).logits

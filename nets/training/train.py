@@ -24,7 +24,7 @@ from nets.architectures.posterior import PosteriorNet
 from nets.architectures.registry import build_net
 from nets.checkpoint import CheckpointConfig, checkpoint_name
 from nets.digest import sha256_of
-from nets.training.batches import TrainingRasters, epoch_batches
+from nets.training.batches import Batches, TrainingRasters
 from nets.training.curves import draw_curves
 from nets.training.epoch import epoch_rows
 from nets.training.fit import fit
@@ -32,7 +32,7 @@ from nets.training.imagenet import is_from_imagenet, start_from_imagenet
 from nets.training.learner import Learner
 from nets.training.raster_cache import cached_rasters
 from nets.training.recipe import Recipe, initialise_as_report
-from nets.training.teachers import SoftLabels, soft_labels
+from nets.training.teachers import Teachers
 from nets.training.transfer import start_from
 from sketches.errors import DatasetError
 from sketches.folder import read_folder
@@ -103,19 +103,21 @@ def train(run: Run, sketches: Labelled, out: Path) -> CheckpointConfig:
 
     torch.manual_seed(run.seed)
     net = fresh_net(run, training)
-    learner = Learner(net, recipe, steps, run.device, run.precision, len(things.classes) if things else 0)
+    teachers = _teachers(run, training) if run.teachers else None
+    learner = Learner(net, recipe, steps, run.device, run.precision, len(things.classes) if things else 0, teachers)
     state = _State(run.work / f"{out.name}.state", _signature(run, sketches, things))
     progress = state.resume(learner)
     plain = None if recipe.augment else cached_rasters(drawings, recipe.raster, run.work)
-    soft = _soft_labels(run, training, drawings) if run.teachers else None
-    rasters = TrainingRasters(drawings, recipe, run.seed, plain, soft, things)
+    views = teachers.views if teachers else ()
+    rasters = TrainingRasters(drawings, recipe, run.seed, plain, things, views, len(training) if teachers else 0)
+    batches = Batches(rasters, recipe.batch_size, run.workers, pinned=run.device.startswith("cuda"))
     judged = cached_rasters(validation, recipe.raster, run.work) if validation else None
 
     with tqdm(desc="training", total=steps, initial=progress.step, unit="batch", disable=None) as bar:
         while progress.step < steps and progress.epoch - progress.best_epoch < recipe.patience:
             rows = epoch_rows(drawings.labels, run.seed, progress.epoch, recipe.per_class, progress.class_accuracy)
             clock = time.monotonic()
-            drawn = epoch_batches(rasters, progress.epoch, rows, recipe.batch_size, progress.step_in_epoch, run.workers)
+            drawn = batches.epoch(progress.epoch, rows, progress.step_in_epoch)
             for batch in islice(drawn, steps - progress.step):
                 learner.step(batch)
                 bar.update()
@@ -149,12 +151,10 @@ def _with_things(run: Run, training: Labelled) -> tuple[SketchSet, SketchSet]:
     return drawings, SketchSet.of(others)
 
 
-def _soft_labels(run: Run, training: Labelled, drawings: Labelled) -> SoftLabels:
-    """The teachers' answers to the training drawings; the drawings of things that follow are what they are called."""
+def _teachers(run: Run, training: Labelled) -> Teachers:
     if not isinstance(training, SketchSet):
         raise TrainingError("teachers answer to drawings: leave out --teachers where pictures are learned")
-    called = np.eye(len(training.classes), dtype=np.float16)[drawings.labels[len(training) :]]
-    return np.concatenate((soft_labels(run.teachers, training, run.work, run.device), called))
+    return Teachers(run.teachers, training.classes, run.device, run.precision)
 
 
 def _end_epoch(

@@ -35,6 +35,7 @@ const map = new GalleryMap($("map"), showArea);
 let gallery = null; // what the server says of it: { classes, examples, far, doodles, snapshot }
 let query = null; // { strokes }, { file }, { id }, { like, unlike }, or {} where something is typed and nothing drawn
 let count = PAGE;
+let redraw = 0; // the timer of a map that is being made anew
 let answer = null; // the last one, as the server gave it
 let running = null; // the request under way: a newer one cancels it, so answers never come out of order
 const examples = new Map(); // sketches of { like, unlike } by id: { id, label }
@@ -128,14 +129,25 @@ function showArea(sketches) {
   say(`${sketches.length} sketches in the area${shown}.`);
 }
 
+/** Draw the map as it is now; while a newer one is being made, look again in a moment. */
+async function showMap() {
+  map.show(await getMap());
+  if (!map.data.stale) return;
+  clearTimeout(redraw);
+  redraw = setTimeout(() => {
+    map.data = null;
+    mark().catch(() => {});
+  }, 3000);
+}
+
 /** Put the cross where the query is. */
 async function mark() {
   if ($("atlas").hidden) return;
-  if (!map.data) map.show(await getMap());
+  if (!map.data) await showMap();
   const asked = query;
   let place = asked?.id ? map.placeOf(asked.id) : null;
   if (!place && canvas.strokes.length && !asked?.like) place = await placeOnMap(canvas.strokes).catch(() => null);
-  if (place?.snapshot && place.snapshot !== map.data?.snapshot) map.show(await getMap()); // dots and cross are of one snapshot
+  if (place?.snapshot && place.snapshot !== map.data?.snapshot) await showMap(); // dots and cross are of one snapshot
   if (asked === query) map.mark(place);
 }
 
@@ -149,7 +161,7 @@ async function toggleMap() {
   }
   say("Making the map; the first time this takes some seconds.");
   try {
-    map.show(await getMap());
+    await showMap();
     say("Drag to move the map, scroll or pinch to zoom.");
     mark();
   } catch (error) {
