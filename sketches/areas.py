@@ -12,7 +12,10 @@ from sketches.mask import Mask, grown, opened
 SOLID = 0.15  # of the longest side: ink that is nowhere wider is all lines
 PEN = 0.21  # of the longest side: a pen is no wider
 NARROW = 0.7  # of its usual width: a pen is nowhere so narrow, but for
-UNEVEN = 0.08  # of a line's length, at its ends; where lines meet it is wider, and may be
+UNEVEN = 0.08  # of a line's length, at its ends
+MET = 0.22  # of its length may be wider by WIDER: where lines meet
+WIDER = 1.3
+MEETING = 2.4  # so many times wider is no place where lines meet
 BARE = 0.22  # of the ink may be missed where the pen goes along its middle
 SHORTEST = 1.9  # widths: what is shorter than that is no line
 LIMB = 4.0  # widths: a line that leads away from an area is as long, and
@@ -74,9 +77,10 @@ def areas(ink: Mask, least: float, solid_part: float) -> Mask:
 def is_line(spot: _Spot, side: int) -> bool:
     """Whether a pen of one width draws the spot."""
     width = spot.width
-    if width > PEN * side or spot.length < SHORTEST * width:
+    if width > PEN * side or spot.length < SHORTEST * width or 2 * float(spot.reach.max()) > MEETING * width:
         return False
-    if float(np.mean(2 * spot.reach[spot.middle] < NARROW * width)) > UNEVEN:
+    widths = 2 * spot.reach[spot.middle] / width
+    if float(np.mean(widths < NARROW)) > UNEVEN or float(np.mean(widths > WIDER)) > MET:
         return False
     margin = int(width) + 2
     drawn = grown(np.pad(np.where(spot.middle, 255, 0).astype(np.uint8), margin), width / 2 + min(1.5, width / 20)) > 0
