@@ -63,7 +63,8 @@ def add_browse_routes(trazo: Application) -> None:
         item = live.engine.item(id_of(key))
         kept = item.picture
         answer = _strokes_as_svg(item) if kept is None else Response(kept.data, mimetype=kept.media_type)
-        answer.headers.set("Content-Disposition", "inline", filename=_file_name(item, kept.media_type if kept else "image/svg+xml"))
+        called = _file_name(item, kept.media_type if kept else "image/svg+xml")
+        answer.headers.set("Content-Disposition", "inline", filename=called)
         if kept is None:
             return answer
         # Made safe when it was read; and should it be opened by itself, nothing in it may run or load.
