@@ -4,12 +4,17 @@ It is installed into an environment of its own, .milvus, for it asks for older v
 Milvus 2.3.5 of 2024, the newest that pip brings; docs/milvus.md says what a real deployment takes.
 """
 
+import contextlib
+import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from indexer.errors import GalleryError
 from indexer.milvus.address import Address
@@ -32,9 +37,12 @@ def why_not() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
+    """One that nobody listens at, below those that Linux gives to whoever asks for any: else somebody had it before us."""
+    while True:
+        port = random.SystemRandom().randrange(15_000, 32_000)
+        with socket.socket() as listening, contextlib.suppress(OSError):
+            listening.bind(("127.0.0.1", port))
+            return port
 
 
 ETCD = """\
@@ -48,23 +56,30 @@ initial-cluster: default=http://127.0.0.1:{peer}
 
 
 PREPARE = """
-import sys
+import json, pathlib, sys
 from milvus import MilvusServer, _initialize_data_files
 server = MilvusServer(wait_for_started=False)
 server.set_base_dir(sys.argv[1])
-ports = dict(one.split("=") for one in sys.argv[2:])
+ports = dict(one.split("=") for one in sys.argv[3:])
 server.config.update(**ports)
 server.config.resolve()
 _initialize_data_files(sys.prefix)
+path = pathlib.Path(sys.argv[1], "configs", "milvus.yaml")
+text = path.read_text("utf-8")
+for setting, another in json.loads(sys.argv[2]).items():
+    assert setting in text, setting
+    text = text.replace(setting, another, 1)
+path.write_text(text, "utf-8")
 """  # writes its configuration, and unpacks the program beside its package the first time
 PORTS = ("root_coord", "proxy_internal", "query_coord", "query_node", "index_coord", "index_node", "data_coord", "data_node")
 
 
 class MilvusServer:
-    """A server that keeps its data in `folder`; started again it has them still."""
+    """A server that keeps its data in `folder`; started again it has them still. `settings` replace those of its own
+    configuration, line by line."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+        self.folder, self._settings = folder, settings
         known = folder / "port"
         self.port = int(known.read_text("utf-8")) if known.exists() else free_port()
         self._metrics = free_port()
@@ -81,7 +96,8 @@ class MilvusServer:
             client = free_port()
             etcd.write_text(ETCD.format(client=client, peer=free_port()), "utf-8")
             ports = [f"{name}_port={free_port()}" for name in PORTS]
-            command = [str(PYTHON), "-c", PREPARE, str(self.folder), *ports, f"etcd_port={client}", f"proxy_port={self.port}"]
+            ports += [f"etcd_port={client}", f"proxy_port={self.port}"]
+            command = [str(PYTHON), "-c", PREPARE, str(self.folder), json.dumps(dict(self._settings)), *ports]
             subprocess.run(command, check=True, capture_output=True)
             (self.folder / "port").write_text(str(self.port), "utf-8")
         program = PYTHON.parent / "milvus"

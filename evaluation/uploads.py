@@ -13,14 +13,12 @@ from tqdm import tqdm
 from evaluation.leave_one_out import sampled_rows
 from evaluation.metrics import Floats, average_precision
 from evaluation.paired import Difference, paired_difference
-from evaluation.pictures import SHEETS, Sheet, as_picture, described
+from evaluation.pictures import SHEETS, described
 from evaluation.ranking import EvaluationError, rank_relevant
+from evaluation.read_back import read_back
 from evaluation.subject import Drawn, Subject
-from sketches.errors import SketchError
-from sketches.raster import Raster, RasterSpec, rasterise
-from sketches.sketch import Strokes
+from sketches.raster import Raster, rasterise
 from sketches.sketch_set import SketchSet
-from sketches.upload import read_upload
 
 
 @dataclass(frozen=True)
@@ -54,21 +52,12 @@ def uploads(
     with ProcessPoolExecutor(len(os.sched_getaffinity(0)), get_context("spawn")) as pool:
         for kind, sheet in tqdm(tried, desc="uploads", unit="kind", disable=None):
             tasks = [(each, sheet, drawn.encoder.config.raster, seed + number) for number, each in enumerate(strokes)]
-            rasters = list(pool.map(_read_back, tasks, chunksize=16))
+            rasters = list(pool.map(read_back, tasks, chunksize=16))
             values = _average_precisions(subject, drawn, rows, rasters)
             difference = paired_difference(as_strokes, values, seed)
             refused = sum(raster is None for raster in rasters)
             found.append(Uploaded(kind, described(sheet), float(np.nanmean(values)), difference, refused))
     return float(np.nanmean(as_strokes)), found
-
-
-def _read_back(task: tuple[Strokes, Sheet, RasterSpec, int]) -> Raster | None:
-    """A drawing as a picture, and the raster of what is read of it; None where it is refused."""
-    strokes, sheet, spec, seed = task
-    try:
-        return rasterise(read_upload(as_picture(strokes, sheet, np.random.default_rng(seed))), spec)
-    except SketchError:
-        return None
 
 
 def _average_precisions(

@@ -11,6 +11,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from meanwhile import PATIENCE
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from shapes import write_shapes
 
@@ -27,9 +28,13 @@ from sketches.sketch_set import SketchSet
 from web.serve import Server, listen, url_of
 from web.settings import Settings
 
-# These machines are shared: how long an example takes says nothing.
-hypothesis.settings.register_profile("trazo", deadline=None)
+# These machines are shared: how long an example takes says nothing. And what passed once passes again: `--hypothesis-profile
+# default` looks for other examples.
+hypothesis.settings.register_profile(
+    "trazo", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("trazo")
+expect.set_options(timeout=1000 * PATIENCE)
 
 QUICKDRAW = Path(os.environ.get("TRAZO_QUICKDRAW", Path(__file__).parents[2] / "shared" / "quickdraw"))
 
@@ -168,7 +173,7 @@ def serving(gallery: Gallery, admin_token: str | None = None, **settings: object
         yield Served(url_of("127.0.0.1", listening.getsockname()[1]), live)
     finally:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join()
         trazo.close()
 
 

@@ -51,8 +51,8 @@ def test_pages_follow_each_other_and_distances_end_where_asked(served: Served) -
     assert search(served, strokes=HOUSE, max_distance=0).json()["hits"] == []
     key = whole[0]["id"]
     similar = f"{served.url}/api/sketches/{key}/similar"
-    every = requests.get(f"{similar}?k=6", timeout=20).json()["hits"]
-    assert requests.get(f"{similar}?k=3&offset=3", timeout=20).json()["hits"] == every[3:]
+    every = requests.get(f"{similar}?k=6", timeout=60).json()["hits"]
+    assert requests.get(f"{similar}?k=3&offset=3", timeout=60).json()["hits"] == every[3:]
     assert search(served, strokes=HOUSE, k=600, offset=680).json()["hits"][-1]["rank"] == 688
     check_problem(search(served, strokes=HOUSE, offset=10_001), 422, "offset")
     check_problem(search(served, strokes=HOUSE, offset=-1), 422, "offset")
@@ -69,7 +69,7 @@ def test_an_embedding_is_given_and_taken(served: Served) -> None:
     assert [key for key, _ in hits(again)] == [key for key, _ in hits(found)]
     np.testing.assert_allclose([d for _, d in hits(again)], [d for _, d in hits(found)], atol=1e-4)
     file = {"file": ("x.svg", write_svg(doodle("house", 1).strokes))}
-    of_file = requests.post(f"{served.url}/api/search", files=file, data={"return_embedding": "true"}, timeout=20).json()
+    of_file = requests.post(f"{served.url}/api/search", files=file, data={"return_embedding": "true"}, timeout=60).json()
     assert len(of_file["embedding"]) == 1024
     check_problem(search(served, embedding=embedding[:-1]), 422, "embedding")
     check_problem(search(served, embedding=["a"]), 422, r"embedding\.0")
@@ -81,9 +81,11 @@ def test_many_searches_are_answered_at_once_in_their_order(served: Served) -> No
     queries = [{"strokes": as_drawing(doodle(name, 20).strokes), "k": k} for name, k in (("cat", 3), ("sun", 1), ("house", 4))]
     answers = requests.post(url, json={"queries": queries}, timeout=60).json()["answers"]
     for query, answer in zip(queries, answers, strict=True):
-        assert answer["hits"] == search(served, **query).json()["hits"]
-    check_problem(requests.post(url, json={"queries": []}, timeout=20), 422, "queries")
-    check_problem(requests.post(url, json={"queries": queries * 22}, timeout=20), 422, "queries")
+        alone = search(served, **query).json()["hits"]
+        assert [hit["id"] for hit in answer["hits"]] == [hit["id"] for hit in alone]
+        np.testing.assert_allclose([hit["distance"] for hit in answer["hits"]], [hit["distance"] for hit in alone], atol=1e-3)
+    check_problem(requests.post(url, json={"queries": []}, timeout=60), 422, "queries")
+    check_problem(requests.post(url, json={"queries": queries * 22}, timeout=60), 422, "queries")
     check_problem(
         requests.post(url, json={"queries": [*queries, {"strokes": [[[1], [1]]]}]}, timeout=60), 422, r"queries\.3\.strokes"
     )
@@ -97,24 +99,24 @@ def test_a_data_url_in_a_text_field_is_a_file(served: Served, form: str) -> None
     svg = write_svg(served.engine.snapshot.item(11).strokes)
     packed = base64.b64encode(svg.encode()).decode()
     url = f"data:image/svg+xml;base64,{packed}" if form == "base64" else f"data:image/svg+xml,{quote(svg)}"
-    answer = requests.post(f"{served.url}/api/search", files={"file": (None, url)}, timeout=20)
+    answer = requests.post(f"{served.url}/api/search", files={"file": (None, url)}, timeout=60)
     assert answer.json()["hits"][0]["id"] == str(served.engine.snapshot.ids[11])
 
 
 @pytest.mark.parametrize("text", ["hello", "data:image/png;base64,@@@", "https://example.org/cat.png"])
 def test_other_text_in_place_of_a_file_is_told_what_to_do(served: Served, text: str) -> None:
-    answer = requests.post(f"{served.url}/api/search", files={"file": (None, text)}, timeout=20)
+    answer = requests.post(f"{served.url}/api/search", files={"file": (None, text)}, timeout=60)
     check_problem(answer, 422, "file")
     assert "FileStorage" not in answer.text and ("send the file itself" in answer.text or "base64" in answer.text)
 
 
 def test_a_query_string_that_is_not_read_is_refused_by_name(served: Served) -> None:
-    answer = requests.post(f"{served.url}/api/search?k=2&classes=cat", json={"strokes": HOUSE}, timeout=20)
+    answer = requests.post(f"{served.url}/api/search?k=2&classes=cat", json={"strokes": HOUSE}, timeout=60)
     check_problem(answer, 422, "k")
     assert "body" in answer.json()["detail"]
-    check_problem(requests.get(f"{served.url}/api/classes?k=2", timeout=20), 422, "k")
-    check_problem(requests.get(f"{served.url}/api/sketches/12/similar?kk=2", timeout=20), 422, "kk")
-    assert requests.get(f"{served.url}/?from=a-friend", timeout=20).ok
+    check_problem(requests.get(f"{served.url}/api/classes?k=2", timeout=60), 422, "k")
+    check_problem(requests.get(f"{served.url}/api/sketches/12/similar?kk=2", timeout=60), 422, "kk")
+    assert requests.get(f"{served.url}/?from=a-friend", timeout=60).ok
 
 
 def test_long_words_of_strangers_are_not_sent_back(served: Served) -> None:
@@ -133,43 +135,43 @@ def test_a_thumbnail_is_kept_until_it_changes_or_goes(gallery: Path, tmp_path: P
     with serving(tmp_path / "g", "secret") as served:
         admin = {"Authorization": "Bearer secret"}
         new = {"label": "house", "id": "77", "strokes": HOUSE}
-        assert requests.post(f"{served.url}/api/sketches", json=new, headers=admin, timeout=20).status_code == 201
+        assert requests.post(f"{served.url}/api/sketches", json=new, headers=admin, timeout=60).status_code == 201
         url = f"{served.url}/api/sketches/77.svg"
-        first = requests.get(url, timeout=20)
+        first = requests.get(url, timeout=60)
         assert "no-cache" in first.headers["Cache-Control"]
         known = {"If-None-Match": first.headers["ETag"]}
-        again = requests.get(url, headers=known, timeout=20)
+        again = requests.get(url, headers=known, timeout=60)
         assert again.status_code == 304 and not again.content
-        assert requests.delete(f"{served.url}/api/sketches/77", headers=admin, timeout=20).status_code == 204
-        assert requests.get(url, headers=known, timeout=20).status_code == 404
+        assert requests.delete(f"{served.url}/api/sketches/77", headers=admin, timeout=60).status_code == 204
+        assert requests.get(url, headers=known, timeout=60).status_code == 404
         new["strokes"] = as_drawing(doodle("cat", 1).strokes)
-        assert requests.post(f"{served.url}/api/sketches", json=new, headers=admin, timeout=20).status_code == 201
-        assert requests.get(url, headers=known, timeout=20).status_code == 200
+        assert requests.post(f"{served.url}/api/sketches", json=new, headers=admin, timeout=60).status_code == 201
+        assert requests.get(url, headers=known, timeout=60).status_code == 200
 
         while (whole := requests.get(f"{served.url}/api/map", timeout=60)).status_code == 503:
             pass  # it is being made, for which each request waits a while
         known = {"If-None-Match": whole.headers["ETag"]}
-        assert requests.get(f"{served.url}/api/map", headers=known, timeout=20).status_code == 304
+        assert requests.get(f"{served.url}/api/map", headers=known, timeout=60).status_code == 304
         gone = whole.json()["ids"][0]
-        assert requests.delete(f"{served.url}/api/sketches/{gone}", headers=admin, timeout=20).status_code == 204
-        changed = requests.get(f"{served.url}/api/map", headers=known, timeout=20)
+        assert requests.delete(f"{served.url}/api/sketches/{gone}", headers=admin, timeout=60).status_code == 204
+        changed = requests.get(f"{served.url}/api/map", headers=known, timeout=60)
         assert changed.status_code == 200 and gone not in changed.json()["ids"]
-        ready = requests.get(f"{served.url}/readyz", timeout=20).json()
+        ready = requests.get(f"{served.url}/readyz", timeout=60).json()
         assert ready["status"] == "ready" and ready["sketches"] == len(served.engine)
         assert ready["changes"] == 2  # one added, one gone
 
 
 def test_figures_count_what_was_answered(served: Served) -> None:
     def count() -> float:
-        lines = requests.get(f"{served.url}/metrics", timeout=20).text.splitlines()
+        lines = requests.get(f"{served.url}/metrics", timeout=60).text.splitlines()
         wanted = 'trazo_requests_total{method="POST",route="/api/search",status="200"} '
         return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(wanted)), 0.0)
 
     before = count()
     search(served, strokes=HOUSE)
-    requests.post(f"{served.url}/api/v1/search", json={"strokes": HOUSE}, timeout=20)
+    requests.post(f"{served.url}/api/v1/search", json={"strokes": HOUSE}, timeout=60)
     assert count() == before + 2
-    figures = requests.get(f"{served.url}/metrics", timeout=20).text
+    figures = requests.get(f"{served.url}/metrics", timeout=60).text
     gallery = ("trazo_gallery_sketches 688.0", "trazo_gallery_changes 0.0", f'snapshot="{served.engine.snapshot.name}"')
     for name in ("trazo_stage_seconds_bucket", "process_resident_memory_bytes", *gallery):
         assert name in figures

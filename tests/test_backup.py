@@ -2,12 +2,12 @@ import json
 import os
 import shutil
 import sqlite3
-import threading
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from meanwhile import meanwhile
 
 from indexer.__main__ import main
 from indexer.backup import backup, restore
@@ -72,20 +72,12 @@ def test_the_commands(gallery: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
 def test_a_gallery_is_backed_up_and_restored_while_it_is_served(
     gallery: Path, doodles: SketchSet, encoder: Encoder, tmp_path: Path
 ) -> None:
-    live, acknowledged, stop = LiveGallery(gallery), set(held(gallery)), threading.Event()
-
-    def write() -> None:
-        while not stop.is_set():
-            acknowledged.add(live.add("more", doodles.strokes(100)).id)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    for number in range(3):
-        before = set(acknowledged)
-        backup(gallery, tmp_path / f"b{number}")
-        assert before <= held(tmp_path / f"b{number}")
-    stop.set()
-    writer.join()
+    live, acknowledged = LiveGallery(gallery), set(held(gallery))
+    with meanwhile(lambda: acknowledged.add(live.add("more", doodles.strokes(100)).id)):
+        for number in range(3):
+            before = acknowledged.copy()
+            backup(gallery, tmp_path / f"b{number}")
+            assert before <= held(tmp_path / f"b{number}")
     assert held(gallery) == acknowledged
     rebuilt(gallery, encoder)
     restore(gallery, tmp_path / "b1", discard_changes=True)

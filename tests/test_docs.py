@@ -22,7 +22,7 @@ def test_every_example_of_the_api_runs_and_every_route_has_one(gallery: Path, tm
     blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / "api.md").read_text("utf-8"), re.S | re.M)
     examples = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     with serving(tmp_path / "g", "secret") as served:
-        paths = requests.get(f"{served.url}/openapi.json", timeout=20).json()["paths"]
+        paths = requests.get(f"{served.url}/openapi.json", timeout=60).json()["paths"]
         first, second = (hit["id"] for hit in ids(served.url))
         while requests.get(f"{served.url}/api/map", timeout=60).status_code == 503:
             pass  # it is being made, for which each request waits a while
@@ -44,7 +44,7 @@ def test_every_example_of_the_api_runs_and_every_route_has_one(gallery: Path, tm
 
 def ids(url: str) -> list[dict[str, str]]:
     body = {"strokes": [[[0, 9], [0, 9]]], "k": 2}
-    hits: list[dict[str, str]] = requests.post(f"{url}/api/search", json=body, timeout=20).json()["hits"]
+    hits: list[dict[str, str]] = requests.post(f"{url}/api/search", json=body, timeout=60).json()["hits"]
     return hits
 
 

@@ -1,10 +1,10 @@
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from meanwhile import at_once
 from neighbours import nearest
 
 from indexer.build import write_snapshot, writing
@@ -110,19 +110,8 @@ def test_many_threads_get_the_answers_of_one(engine: SearchEngine) -> None:
         return [hit.id for hit in engine.similar(sketches.strokes(row), 5, classes).hits]
 
     expected = [answer(*question) for question in asked]
-    wrong: list[int] = []
-
-    def client() -> None:
-        for question, right in zip(asked, expected, strict=True):
-            if answer(*question) != right:
-                wrong.append(question[0])
-
-    threads = [threading.Thread(target=client) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    for found in at_once(*4 * [lambda: [answer(*question) for question in asked]]):
+        assert found == expected
 
 
 def test_a_drawing_is_guessed_and_a_file_is_read_back(engine: SearchEngine) -> None:

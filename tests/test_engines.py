@@ -13,8 +13,10 @@ import pytest
 import requests
 from conftest import serving
 from filelock import FileLock
+from loopback import nobody
+from meanwhile import eventually
 
-from benchmarks.milvus_server import MilvusServer, why_not
+from benchmarks.milvus_server import MilvusServer, free_port, why_not
 from indexer.__main__ import main as indexer
 from indexer.build import build
 from indexer.copy import copy
@@ -46,6 +48,13 @@ from sketches.sketch_set import SketchSet
 pytestmark = pytest.mark.milvus
 
 ENGINES = ("folder", "milvus")
+# What the server's parts otherwise wait for each other, in ms: a read of what was just written, and a load, wait for these.
+QUICK = {
+    "timeTickInterval: 200": "timeTickInterval: 50",
+    "checkInterval: 1000": "checkInterval: 50\n  checkSegmentInterval: 50\n  checkChannelInterval: 50",
+    "distPullInterval: 500": "distPullInterval: 50",
+    "checkHandoffInterval: 5000": "checkHandoffInterval: 500",
+}
 EDGES = (0, 1, 2**63 - 1, 2**63, 2**63 + 1, 2**64 - 1)  # ids, where Milvus's numbers get a sign
 
 
@@ -63,7 +72,7 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
     with FileLock(shared / "milvus.lock"):
-        server = MilvusServer(shared / "milvus")
+        server = MilvusServer(shared / "milvus", QUICK)
         server.join()
     try:
         yield server.address
@@ -113,15 +122,6 @@ def changing(
     live.close()
     if isinstance(place, Address):
         removed(place)
-
-
-def eventually(condition: Callable[[], object], seconds: int = 30) -> None:
-    waiting = threading.Event()
-    for _ in range(20 * seconds):
-        if condition():
-            return
-        waiting.wait(0.05)
-    pytest.fail("it never happened")
 
 
 # What is asked
@@ -469,15 +469,15 @@ class Between:
         self._open = threading.Event()
         self._open.set()
         self._sockets: list[socket.socket] = []
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
-        threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+        self.port = free_port()
+        self._listen()
 
     def block(self) -> None:
         self._open.clear()
 
     def cut(self) -> None:
         self._listening.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
         self._listening.close()
         for one in self._sockets:
             with contextlib.suppress(OSError):
@@ -488,13 +488,17 @@ class Between:
     def mend(self) -> None:
         self._open.set()
         if self._listening.fileno() < 0:
-            self._listening = socket.create_server(("127.0.0.1", self.port), reuse_port=False)
-            threading.Thread(target=self._accept, args=(self._listening,), daemon=True).start()
+            self._listen()
 
-    def _accept(self, listening: socket.socket) -> None:
+    def _listen(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", self.port))
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
+
+    def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
-                here, _ = listening.accept()
+                here, _ = self._listening.accept()
                 there = socket.create_connection(("127.0.0.1", self._target))
                 self._sockets += (here, there)
                 for pair in ((here, there), (there, here)):
@@ -520,10 +524,10 @@ def test_a_server_that_does_not_answer_is_told_and_comes_back(
     with serving(Address("127.0.0.1", between.port, empty.name), "secret") as served:
 
         def search() -> requests.Response:
-            return requests.post(f"{served.url}/api/search", json={"strokes": strokes, "k": 1}, timeout=20)
+            return requests.post(f"{served.url}/api/search", json={"strokes": strokes, "k": 1}, timeout=60)
 
         def ready() -> bool:
-            return requests.get(f"{served.url}/readyz", timeout=20).status_code == 200
+            return requests.get(f"{served.url}/readyz", timeout=60).status_code == 200
 
         assert search().status_code == 200 and ready()
         for trouble in (between.block, between.cut):
@@ -535,7 +539,7 @@ def test_a_server_that_does_not_answer_is_told_and_comes_back(
                 f"{served.url}/api/sketches",
                 json={"label": "new", "strokes": strokes},
                 headers={"Authorization": "Bearer secret"},
-                timeout=20,
+                timeout=60,
             )
             assert add.status_code == 503
             between.mend()
@@ -546,11 +550,10 @@ def test_a_server_that_does_not_answer_is_told_and_comes_back(
 def test_nobody_there_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     if why_not():
         pytest.skip(why_not())
-    with socket.socket() as closed:  # bound, and not listening
-        closed.bind(("127.0.0.1", 0))
-        address = f"milvus://127.0.0.1:{closed.getsockname()[1]}/nobody"
+    with nobody() as port:
+        address = f"milvus://127.0.0.1:{port}/nobody"
         assert indexer(["list", "--gallery", address]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith("indexer: Milvus at 127.0.0.1:") and len(told.splitlines()) == 1
-    with pytest.raises(GalleryUnreachable):
-        LiveGallery(parse_gallery(address))
+        told = capsys.readouterr().err
+        assert told.startswith("indexer: Milvus at 127.0.0.1:") and len(told.splitlines()) == 1
+        with pytest.raises(GalleryUnreachable):
+            LiveGallery(parse_gallery(address))

@@ -1,14 +1,15 @@
 """The downloader against a real HTTP server on loopback, laid out like the bucket."""
 
-import contextlib
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from loopback import answering, nobody
 
 from sketches.__main__ import main
 from sketches.doodles import write_doodles
@@ -18,12 +19,11 @@ from sketches.fetch import FetchError, fetch
 class Bucket(ThreadingHTTPServer):
     """Serves a folder; counts bytes, and misbehaves on request."""
 
-    daemon_threads = True
-
     def __init__(self, folder: Path) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
         self.sent = 0
+        self.counting = threading.Lock()
         self.ranges = True
         self.failures: list[str] = []  # what the next requests suffer
 
@@ -59,8 +59,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if failure == "broken":
             data = data[: len(data) // 2]
-        self.server.sent += len(data)  # before the client has them: a test may ask as soon as it has
-        with contextlib.suppress(ConnectionError):
+        with self.server.counting:
+            self.server.sent += len(data)  # before the client has them: a test may ask as soon as it has
+        with suppress(ConnectionError):
             self.wfile.write(data)
         if failure == "broken":
             self.close_connection = True
@@ -73,12 +74,8 @@ class _Handler(BaseHTTPRequestHandler):
 def bucket(tmp_path: Path) -> Iterator[Bucket]:
     write_doodles(tmp_path / "bucket" / "full" / "simplified", ["cat", "sun"], per_class=300)
     server = Bucket(tmp_path / "bucket")
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with answering(server):
+        yield server
 
 
 def lines(path: Path) -> list[bytes]:
@@ -122,8 +119,8 @@ def test_an_interrupted_download_goes_on_where_it_stopped(bucket: Bucket, tmp_pa
 def test_a_failed_top_up_takes_no_class_away(bucket: Bucket, tmp_path: Path, offline: bool) -> None:
     fetch(["cat"], 20, tmp_path, bucket.url)
     bucket.failures = ["broken"] * 50
-    with pytest.raises(FetchError):
-        fetch(["cat"], 290, tmp_path, "http://127.0.0.1:9" if offline else bucket.url)
+    with nobody() as port, pytest.raises(FetchError):
+        fetch(["cat"], 290, tmp_path, f"http://127.0.0.1:{port}" if offline else bucket.url)
     assert lines(tmp_path / "cat.ndjson") == truth(bucket, "cat")[:20]
     (tmp_path / "cat.ndjson.part").write_bytes(b"half of a cop")
     bucket.failures = []
@@ -156,8 +153,8 @@ def test_an_unknown_class_says_so(bucket: Bucket, tmp_path: Path) -> None:
 
 
 def test_offline_the_command_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    nobody = ["fetch", "--classes", "cat", "--out", str(tmp_path), "--source", "http://127.0.0.1:9"]
-    assert main(nobody) == 2
+    with nobody() as port:
+        assert main(["fetch", "--classes", "cat", "--out", str(tmp_path), "--source", f"http://127.0.0.1:{port}"]) == 2
     message = capsys.readouterr().err.splitlines()[-1]
     assert "check the network" in message and "doodles" in message
     assert main(["fetch", "--classes", "unicorns", "--out", str(tmp_path)]) == 2
@@ -166,28 +163,10 @@ def test_offline_the_command_says_what_to_do(tmp_path: Path, capsys: pytest.Capt
 
 @pytest.mark.quickdraw
 def test_real_drawings_through_the_command(quickdraw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    server = Bucket(quickdraw)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     names = ["cat", "hot air balloon", "The Eiffel Tower"]
-    assert (
-        main(
-            [
-                "fetch",
-                "--classes",
-                names[0],
-                ",".join(names[1:]),
-                "--per-class",
-                "25",
-                "--out",
-                str(tmp_path),
-                "--source",
-                server.url,
-            ]
-        )
-        == 0
-    )
-    server.shutdown()
-    server.server_close()
+    with answering(Bucket(quickdraw)) as url:
+        wanted = ["--classes", names[0], ",".join(names[1:]), "--per-class", "25"]
+        assert main(["fetch", *wanted, "--out", str(tmp_path), "--source", url]) == 0
     for name in names:
         assert lines(tmp_path / f"{name}.ndjson") == lines(quickdraw / "full" / "simplified" / f"{name}.ndjson")[:25]
     assert '"drawings": 75' in capsys.readouterr().out

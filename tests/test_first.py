@@ -1,13 +1,13 @@
 """What `make serve` does before it serves: keep the gallery there is, else Quick, Draw!, else doodles."""
 
 import re
-import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
 
 import pytest
+from loopback import answering, nobody
 
 from indexer import first
 from indexer.__main__ import main
@@ -27,8 +27,8 @@ def test_offline_it_is_doodles_and_then_the_gallery_stays(
 ) -> None:
     monkeypatch.setattr(first, "DOODLES_PER_CLASS", 2)
     monkeypatch.setattr(first, "read_symbols", lambda: islice(read_symbols(), 20))
-    arguments = ["first", "--gallery", str(tmp_path / "g"), "--source", "http://127.0.0.1:9"]
-    with caplog.at_level("INFO"):
+    with nobody() as port, caplog.at_level("INFO"):
+        arguments = ["first", "--gallery", str(tmp_path / "g"), "--source", f"http://127.0.0.1:{port}"]
         assert main(arguments) == 0
     assert "cannot be reached" in caplog.text and "a demo without real drawings" in caplog.text
     assert re.search(r"takes about \d+ seconds", caplog.text)
@@ -48,13 +48,8 @@ def test_online_it_is_quickdraw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(first, "PER_CLASS", 6)
     write_doodles(tmp_path / "bucket" / "full" / "simplified", names, per_class=8)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=tmp_path / "bucket"))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with caplog.at_level("INFO"):
-        assert (
-            main(["first", "--gallery", str(tmp_path / "g"), "--source", f"http://127.0.0.1:{server.server_address[1]}"]) == 0
-        )
-    server.shutdown()
-    server.server_close()
+    with answering(server) as url, caplog.at_level("INFO"):
+        assert main(["first", "--gallery", str(tmp_path / "g"), "--source", url]) == 0
     manifest = read_manifest(current_snapshot(tmp_path / "g"))
     assert (manifest.size, manifest.classes) == (18, 3) and "Quick, Draw!, 6 drawings" in caplog.text
 

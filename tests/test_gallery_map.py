@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
+from meanwhile import PATIENCE, eventually
 
 from indexer.build import build
 from nets.encoder import Encoder
@@ -78,7 +79,7 @@ def test_the_server_gives_the_map_and_a_place_on_it(served: Served) -> None:
     drawing = {"strokes": as_drawing(sketches.strokes(77))}
     place = requests.post(f"{served.url}/api/map/place", json=drawing, timeout=60).json()
     assert place["x"] == pytest.approx(answer["x"][row], abs=0.01) and place["y"] == pytest.approx(answer["y"][row], abs=0.01)
-    assert requests.post(f"{served.url}/api/map/place", json={"strokes": []}, timeout=30).status_code == 422
+    assert requests.post(f"{served.url}/api/map/place", json={"strokes": []}, timeout=60).status_code == 422
 
 
 def test_while_a_new_map_is_made_the_one_before_is_given_and_says_so(
@@ -88,7 +89,7 @@ def test_while_a_new_map_is_made_the_one_before_is_given_and_says_so(
     go_on = threading.Event()
 
     def held(engine: SearchEngine) -> GalleryMap:
-        assert go_on.wait(60)
+        assert go_on.wait(PATIENCE)
         return map_of(engine)
 
     with serving(tmp_path / "g") as served:
@@ -98,6 +99,7 @@ def test_while_a_new_map_is_made_the_one_before_is_given_and_says_so(
             answer = requests.get(f"{served.url}/api/map", timeout=60).json()
             return answer, requests.post(f"{served.url}/api/map/place", json=drawing, timeout=60)
 
+        monkeypatch.setattr("web.maps.PATIENCE", PATIENCE)
         before, place = ask()
         assert not before["stale"] and place.json()["snapshot"] == before["snapshot"]
         monkeypatch.setattr("web.maps.map_of", held)
@@ -110,9 +112,8 @@ def test_while_a_new_map_is_made_the_one_before_is_given_and_says_so(
         assert set(during["ids"]) == set(map(str, served.engine.snapshot.ids))  # none that the gallery has no more
         assert place.status_code == 503 and "Retry-After" in place.headers  # the embedding is of another net
         go_on.set()
-        monkeypatch.setattr("web.maps.PATIENCE", 60.0)
-        while requests.get(f"{served.url}/api/map", timeout=60).json()["stale"]:
-            pass
+        monkeypatch.setattr("web.maps.PATIENCE", PATIENCE)
+        eventually(lambda: not requests.get(f"{served.url}/api/map", timeout=PATIENCE).json()["stale"])
         after, place = ask()
         assert after["snapshot"] == place.json()["snapshot"] == served.engine.snapshot.name
 

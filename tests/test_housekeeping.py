@@ -3,12 +3,12 @@ import gc
 import json
 import os
 import shutil
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from filelock import FileLock
+from meanwhile import at_once
 
 from indexer.__main__ import main
 from indexer.build import build
@@ -175,11 +175,7 @@ def test_a_rollback_during_gc_is_never_left_pointing_at_nothing(three: Path) -> 
     """Both at the same time, in every order that threads find: the current snapshot is there and opens."""
     first = history(three)[2]
     for _ in range(5):
-        both = [threading.Thread(target=collect, args=(three, 1)), threading.Thread(target=ignored, args=(three, first))]
-        for thread in both:
-            thread.start()
-        for thread in both:
-            thread.join()
+        at_once(lambda: collect(three, 1), lambda: ignored(three, first))
         assert len(open_current(three)) in (10, 12)
 
 

@@ -13,6 +13,7 @@ import pytest
 import requests
 from conftest import Served, serving
 from disk import no_room
+from meanwhile import eventually, meanwhile
 from neighbours import nearest
 
 from indexer.backup import backup, restore
@@ -53,16 +54,6 @@ def live(small: Path) -> object:
     gallery = LiveGallery(small)
     yield gallery
     gallery.close()
-
-
-def eventually(condition: object, seconds: int = 20) -> None:
-    """Wait for the watcher, which looks every quarter of a second."""
-    waiting = threading.Event()
-    for _ in range(20 * seconds):
-        if condition():  # type: ignore[operator]
-            return
-        waiting.wait(0.05)
-    pytest.fail("it never happened")
 
 
 def test_what_is_added_is_found_at_once_and_after_a_restart(live: LiveGallery, doodles: SketchSet) -> None:
@@ -360,32 +351,20 @@ def test_a_snapshot_that_left_further_drawings_in_the_database_has_them(
 
 
 def test_searches_go_on_while_drawings_come_and_go(live: LiveGallery, doodles: SketchSet) -> None:
-    wrong: list[object] = []
-    stop = threading.Event()
-
-    def client() -> None:
-        while not stop.is_set():
-            try:
-                hits = live.engine.similar_to_embedding(live.engine.embedding(own), 60).hits
-                if len({hit.id for hit in hits}) != len(hits) or not {hit.label for hit in hits} <= labels:
-                    wrong.append(hits)
-                live.engine.classes()
-            except Exception as error:
-                wrong.append(error)
-
     own, labels = live.engine.snapshot.item(0).id, {*live.engine.classes(), "new"}
-    clients = [threading.Thread(target=client) for _ in range(3)]
-    for thread in clients:
-        thread.start()
-    for row in range(100, 115):
-        keys = [live.add("new", doodles.strokes(row)).id for _ in range(2)]
-        live.remove(keys[0])
-        live.add("new", doodles.strokes(row), keys[0])
-        live.remove(keys[1])
-    stop.set()
-    for thread in clients:
-        thread.join()
-    assert not wrong and len(live.engine) == 55
+
+    def search() -> None:
+        hits = live.engine.similar_to_embedding(live.engine.embedding(own), 60).hits
+        assert len({hit.id for hit in hits}) == len(hits) and {hit.label for hit in hits} <= labels
+        live.engine.classes()
+
+    with meanwhile(search, threads=3):
+        for row in range(100, 115):
+            keys = [live.add("new", doodles.strokes(row)).id for _ in range(2)]
+            live.remove(keys[0])
+            live.add("new", doodles.strokes(row), keys[0])
+            live.remove(keys[1])
+    assert len(live.engine) == 55
 
 
 def test_who_adds_many_keeps_nobody_waiting(live: LiveGallery, doodles: SketchSet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -413,7 +392,7 @@ def test_many_changes_are_folded_in_by_themselves(small: Path, doodles: SketchSe
     live = LiveGallery(small, fold_at=3)
     before = live.engine.snapshot.name
     keys = [live.add("new", doodles.strokes(row)).id for row in (100, 101, 102)]
-    eventually(lambda: live.engine.snapshot.name != before, seconds=600)  # a process in no hurry
+    eventually(lambda: live.engine.snapshot.name != before)  # a process in no hurry
     assert live.status.unfolded == 0 and all(key in live.engine for key in keys) and not live.status.stale
     assert live.add("after", doodles.strokes(103)).id in live.engine and live.status.unfolded == 1
     live.close()
@@ -509,23 +488,23 @@ def admin(small: Path) -> object:
 
 def test_over_http_a_drawing_is_added_found_and_removed(admin: Served, doodles: SketchSet) -> None:
     drawing = as_drawing(doodles.strokes(100))
-    answer = requests.post(f"{admin.url}/api/sketches", json={"strokes": drawing, "label": "new"}, headers=ADMIN, timeout=10)
+    answer = requests.post(f"{admin.url}/api/sketches", json={"strokes": drawing, "label": "new"}, headers=ADMIN, timeout=60)
     assert answer.status_code == 201 and answer.json()["label"] == "new" and answer.json()["strokes"] == drawing
     key = answer.json()["id"]
-    found = requests.post(f"{admin.url}/api/search", json={"strokes": drawing, "k": 1}, timeout=10).json()
+    found = requests.post(f"{admin.url}/api/search", json={"strokes": drawing, "k": 1}, timeout=60).json()
     assert found["hits"][0]["id"] == key
     again = {"strokes": drawing, "label": "new", "id": key}
-    answer = requests.post(f"{admin.url}/api/sketches", json=again, headers=ADMIN, timeout=10)
+    answer = requests.post(f"{admin.url}/api/sketches", json=again, headers=ADMIN, timeout=60)
     assert answer.status_code == 409 and answer.json()["errors"][0]["field"] == "id"
-    assert requests.delete(f"{admin.url}/api/sketches/{key}", headers=ADMIN, timeout=10).status_code == 204
-    assert requests.delete(f"{admin.url}/api/sketches/{key}", headers=ADMIN, timeout=10).status_code == 404
-    assert requests.get(f"{admin.url}/api/sketches/{key}", timeout=10).status_code == 404
+    assert requests.delete(f"{admin.url}/api/sketches/{key}", headers=ADMIN, timeout=60).status_code == 204
+    assert requests.delete(f"{admin.url}/api/sketches/{key}", headers=ADMIN, timeout=60).status_code == 404
+    assert requests.get(f"{admin.url}/api/sketches/{key}", timeout=60).status_code == 404
 
     files = {"file": ("cat.svg", write_svg(doodles.strokes(101)).encode())}
     form = {"label": "from a file", "id": "12345"}
-    answer = requests.post(f"{admin.url}/api/sketches", files=files, data=form, headers=ADMIN, timeout=10)
+    answer = requests.post(f"{admin.url}/api/sketches", files=files, data=form, headers=ADMIN, timeout=60)
     assert answer.status_code == 201 and answer.json()["id"] == "12345"
-    assert requests.post(f"{admin.url}/api/admin/reload", headers=ADMIN, timeout=10).json()["snapshot"]
+    assert requests.post(f"{admin.url}/api/admin/reload", headers=ADMIN, timeout=60).json()["snapshot"]
 
 
 @pytest.mark.parametrize(
@@ -536,9 +515,9 @@ def test_without_the_token_nothing_changes(admin: Served, headers: dict[str, str
     body = {"strokes": as_drawing(doodles.strokes(100)), "label": "new"}
     key = doodles.ids[0]
     for answer in (
-        requests.post(f"{admin.url}/api/sketches", json=body, headers=headers, timeout=10),
-        requests.delete(f"{admin.url}/api/sketches/{key}", headers=headers, timeout=10),
-        requests.post(f"{admin.url}/api/admin/reload", headers=headers, timeout=10),
+        requests.post(f"{admin.url}/api/sketches", json=body, headers=headers, timeout=60),
+        requests.delete(f"{admin.url}/api/sketches/{key}", headers=headers, timeout=60),
+        requests.post(f"{admin.url}/api/admin/reload", headers=headers, timeout=60),
     ):
         assert answer.status_code == 401 and answer.json()["status"] == 401
         assert "Bearer" in answer.headers["WWW-Authenticate"]
@@ -547,9 +526,9 @@ def test_without_the_token_nothing_changes(admin: Served, headers: dict[str, str
 
 def test_where_no_token_is_configured_there_is_nothing_to_guess(served: Served, doodles: SketchSet) -> None:
     body = {"strokes": as_drawing(doodles.strokes(100)), "label": "new"}
-    assert requests.post(f"{served.url}/api/sketches", json=body, headers=ADMIN, timeout=10).status_code == 404
-    assert requests.delete(f"{served.url}/api/sketches/1", headers=ADMIN, timeout=10).status_code == 405
-    assert requests.post(f"{served.url}/api/admin/reload", headers=ADMIN, timeout=10).status_code == 404
+    assert requests.post(f"{served.url}/api/sketches", json=body, headers=ADMIN, timeout=60).status_code == 404
+    assert requests.delete(f"{served.url}/api/sketches/1", headers=ADMIN, timeout=60).status_code == 405
+    assert requests.post(f"{served.url}/api/admin/reload", headers=ADMIN, timeout=60).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -568,7 +547,7 @@ def test_where_no_token_is_configured_there_is_nothing_to_guess(served: Served, 
 )
 def test_bad_additions_name_the_field(admin: Served, field: str, body: dict[str, object], doodles: SketchSet) -> None:
     body = {"strokes": as_drawing(doodles.strokes(100)), **body}
-    answer = requests.post(f"{admin.url}/api/sketches", json=body, headers=ADMIN, timeout=10)
+    answer = requests.post(f"{admin.url}/api/sketches", json=body, headers=ADMIN, timeout=60)
     assert answer.status_code == 422 and answer.json()["errors"][0]["field"].startswith(field), answer.text
     assert len(admin.engine) == 40
 
@@ -580,26 +559,18 @@ def test_every_answer_is_of_one_snapshot_while_they_change(admin: Served, doodle
     second = history(admin.live.gallery)[0]
     ids = {first: set(doodles.ids[:40].tolist()), second: set(doodles.ids[40:80].tolist())}
     drawing = as_drawing(doodles.strokes(3))
-    wrong: list[str] = []
-    seen: set[str] = set()
-    stop = threading.Event()
+    seen: list[str] = []
 
-    def client() -> None:
-        while not stop.is_set():
-            answer = requests.post(f"{admin.url}/api/search", json={"strokes": drawing, "k": 10}, timeout=10)
-            body = answer.json()
-            seen.add(body.get("snapshot", "none"))
-            if answer.status_code != 200 or not {int(hit["id"]) for hit in body["hits"]} <= ids[body["snapshot"]]:
-                wrong.append(answer.text)
+    def ask() -> None:
+        answer = requests.post(f"{admin.url}/api/search", json={"strokes": drawing, "k": 10}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        assert {int(hit["id"]) for hit in answer.json()["hits"]} <= ids[answer.json()["snapshot"]]
+        seen.append(answer.json()["snapshot"])
 
-    clients = [threading.Thread(target=client) for _ in range(3)]
-    for thread in clients:
-        thread.start()
-    for name in (first, second, first, second):
-        publish(admin.live.gallery, name)
-        assert requests.post(f"{admin.url}/api/admin/reload", headers=ADMIN, timeout=30).json() == {"snapshot": name}
-    stop.set()
-    for thread in clients:
-        thread.join()
-    assert not wrong and seen == {first, second}
+    with meanwhile(ask, threads=3):
+        for name in (first, second, first, second):
+            publish(admin.live.gallery, name)
+            assert requests.post(f"{admin.url}/api/admin/reload", headers=ADMIN, timeout=60).json() == {"snapshot": name}
+            seen.clear()
+            eventually(lambda name=name: name in seen)
     assert current_snapshot(admin.live.gallery).parent.name == SNAPSHOTS

@@ -1,7 +1,8 @@
 import shutil
 import sqlite3
-import threading
 from collections.abc import Callable
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from disk import no_room
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from meanwhile import at_once, meanwhile
 
 from indexer.errors import ChangeRefused, GalleryBusy, GalleryError, OverlayError
 from indexer.overlay import Added, Overlay
@@ -190,11 +192,7 @@ def test_writers_lose_nothing(overlay: Overlay) -> None:
         for key in range(first, first + 15):
             add(patient, item(key))
 
-    threads = [threading.Thread(target=write, args=(100 * n,)) for n in range(1, 5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(partial(write, 100 * n) for n in range(1, 5)))
     assert set(state(overlay)[0]) == {100 * n + m for n in range(1, 5) for m in range(15)} and overlay.last() == 60
 
 
@@ -313,19 +311,9 @@ def test_a_changed_byte_never_passes_for_a_change(
 
 def test_a_copy_is_made_while_it_is_written_to(overlay: Overlay, tmp_path: Path) -> None:
     add(overlay, item(10))
-    stop = threading.Event()
-
-    def write() -> None:
-        key = 100
-        while not stop.is_set():
-            add(Overlay(overlay.path.parent, wait=30), item(key))
-            key += 1
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    copies = [Overlay(tmp_path, 30).copy(tmp_path / f"copy{n}") for n in range(3)]
-    stop.set()
-    writer.join()
+    keys = count(100)
+    with meanwhile(lambda: add(Overlay(overlay.path.parent, wait=30), item(next(keys)))):
+        copies = [Overlay(tmp_path, 30).copy(tmp_path / f"copy{n}") for n in range(3)]
     for copy in copies:
         assert set(state(copy)[0]) == {10, *range(100, 99 + copy.last())}
     assert state(copies[2].copy(copies[0].path)) == state(copies[2])

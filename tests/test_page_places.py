@@ -1,16 +1,16 @@
 """The page where and when things change: behind a prefix, beside another page, while answers are slow, after a swap."""
 
-import http.server
 import re
 import shutil
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from loopback import answering
 from playwright.sync_api import Browser, Page, Route, expect
 
 from indexer.build import build
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.browser
 def stripping_proxy(target: str) -> Iterator[str]:
     """A proxy that shows a server under /trazo/, and takes that away from the paths it asks for."""
 
-    class Proxy(http.server.BaseHTTPRequestHandler):
+    class Proxy(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
             if not self.path.startswith("/trazo/"):
                 self.send_error(404)
@@ -53,22 +53,11 @@ def stripping_proxy(target: str) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with answering(Proxy) as url:
+    with answering(ThreadingHTTPServer(("127.0.0.1", 0), Proxy)) as url:
         yield f"{url}/trazo/"
 
 
-@contextmanager
-def answering(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-class Elsewhere(http.server.BaseHTTPRequestHandler):
+class Elsewhere(BaseHTTPRequestHandler):
     """Somebody's own page."""
 
     def do_GET(self) -> None:
@@ -113,7 +102,7 @@ def test_a_page_of_another_origin_calls_the_api_where_it_may(browser: Browser, g
         const answer = await fetch(`${url}/api/v1/search`, { method: "POST", headers, body });
         return (await answer.json()).hits.length;
     }"""
-    with answering(Elsewhere) as home, serving(gallery, cors=(home,)) as open_to:
+    with answering(ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)) as home, serving(gallery, cors=(home,)) as open_to:
         page = browser.new_page()
         page.goto(home)
         assert page.evaluate(call, open_to.url) == 3

@@ -3,14 +3,13 @@
 import os
 import signal
 import struct
-import threading
-import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from meanwhile import at_once, eventually
 
 from sketches.doodles import doodle
 from sketches.errors import SketchError
@@ -109,13 +108,7 @@ def test_a_reader_that_is_killed_is_started_anew(reader: Reader) -> None:
 
 
 def test_many_threads_share_one_reader(reader: Reader) -> None:
-    found: list[int] = []
-    threads = [threading.Thread(target=lambda: found.append(len(reader.read(HOUSE).strokes))) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == [len(read_upload(HOUSE))] * 8
+    assert at_once(*8 * [lambda: len(reader.read(HOUSE).strokes)]) == [len(read_upload(HOUSE))] * 8
 
 
 def test_nothing_is_left_of_a_reader_that_is_closed() -> None:
@@ -124,9 +117,7 @@ def test_nothing_is_left_of_a_reader_that_is_closed() -> None:
     pids = group_of(reader)
     assert len(pids) == 2
     reader.close()
-    end = time.monotonic() + 20
-    while any(Path(f"/proc/{pid}/exe").exists() for pid in pids):
-        assert time.monotonic() < end
+    eventually(lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in pids))
 
 
 def group_of(reader: Reader) -> list[int]:

@@ -1,13 +1,14 @@
 """The nearest of float16 rows, measured where they lie, beside brute force in float64."""
 
 import itertools
-import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from meanwhile import at_once
 
 from evaluation.ann import InMemory
 from indexer import checked
@@ -71,11 +72,7 @@ def test_threads_share_it(tmp_path: Path) -> None:
         queries = {row: rows()[row].astype(np.float32) for row in range(first, ROWS, 8)}
         wrong.extend(row for row, query in queries.items() if scan.nearest(query, mapped, views, 1)[1].tolist() != [row])
 
-    threads = [threading.Thread(target=ask, args=(n,)) for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(partial(ask, n) for n in range(8)))
     assert not wrong
 
 

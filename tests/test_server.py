@@ -1,10 +1,11 @@
 """The HTTP API, asked over loopback: real requests to the real server."""
 
-import os
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import openapi_spec_validator
@@ -25,11 +26,11 @@ HOUSE = [[[40, 210, 210, 40, 40], [120, 120, 240, 240, 120]], [[30, 125, 220], [
 
 
 def search(served: Served, **body: object) -> requests.Response:
-    return requests.post(f"{served.url}/api/search", json=body, timeout=30)
+    return requests.post(f"{served.url}/api/search", json=body, timeout=60)
 
 
 def upload(served: Served, data: bytes, name: str = "drawing.png", **fields: object) -> requests.Response:
-    return requests.post(f"{served.url}/api/search", files={"file": (name, data)}, data=fields, timeout=30)
+    return requests.post(f"{served.url}/api/search", files={"file": (name, data)}, data=fields, timeout=60)
 
 
 def test_strokes_are_answered_with_the_nearest_sketches(served: Served) -> None:
@@ -65,7 +66,7 @@ def test_an_svg_is_searched_like_the_strokes_it_shows(served: Served) -> None:
 def test_a_sketch_its_picture_and_its_neighbours(served: Served) -> None:
     sketch = served.engine.snapshot.item(3)
     base = f"{served.url}/api/sketches/{sketch.id}"
-    assert requests.get(base, timeout=30).json() == {
+    assert requests.get(base, timeout=60).json() == {
         "id": str(sketch.id),
         "label": sketch.label,
         "name": "",
@@ -73,24 +74,24 @@ def test_a_sketch_its_picture_and_its_neighbours(served: Served) -> None:
         "link": "",
         "strokes": as_drawing(sketch.strokes),
     }
-    svg = requests.get(f"{base}.svg", timeout=30)
+    svg = requests.get(f"{base}.svg", timeout=60)
     assert svg.headers["Content-Type"].startswith("image/svg+xml") and svg.text.startswith("<svg")
-    hits = requests.get(f"{base}/similar?k=4&classes=cat&classes=sun", timeout=30).json()["hits"]
+    hits = requests.get(f"{base}/similar?k=4&classes=cat&classes=sun", timeout=60).json()["hits"]
     assert len(hits) == 4 and str(sketch.id) not in {hit["id"] for hit in hits}
     assert {hit["label"] for hit in hits} <= {"cat", "sun"}
 
 
 def test_classes_health_and_page(served: Served) -> None:
-    classes = requests.get(f"{served.url}/api/classes", timeout=30).json()["classes"]
+    classes = requests.get(f"{served.url}/api/classes", timeout=60).json()["classes"]
     assert {"label": "cat", "sketches": 8} in classes and len(classes) == 86
-    assert requests.get(f"{served.url}/healthz", timeout=30).json() == {"status": "ok"}
-    assert requests.get(f"{served.url}/readyz", timeout=30).json()["sketches"] == 688
-    page = requests.get(served.url, timeout=30)
+    assert requests.get(f"{served.url}/healthz", timeout=60).json() == {"status": "ok"}
+    assert requests.get(f"{served.url}/readyz", timeout=60).json()["sketches"] == 688
+    page = requests.get(served.url, timeout=60)
     assert "Trazo" in page.text and "default-src 'none'" in page.headers["Content-Security-Policy"]
 
 
 def test_the_openapi_document_is_valid_and_complete(served: Served) -> None:
-    document = requests.get(f"{served.url}/openapi.json", timeout=30).json()
+    document = requests.get(f"{served.url}/openapi.json", timeout=60).json()
     openapi_spec_validator.validate(document)
     routes = {
         "search",
@@ -152,20 +153,29 @@ BAD_JSON = {
 }
 
 
-def memory_mb() -> float:
-    """Resident memory of this process, which the server runs in."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+@contextmanager
+def taking_at_most(mb: int) -> Iterator[None]:
+    """What the block does takes no more memory of this process, which the server runs in, at any moment."""
+    Path("/proc/self/clear_refs").write_text("5")  # from here on Linux notes the most
+    before = peak_mb()
+    yield
+    taken = peak_mb() - before
+    assert taken <= mb, f"{taken:.0f} MB"
+
+
+def peak_mb() -> float:
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024  # type: ignore[index]
 
 
 @pytest.mark.parametrize("case", BAD_JSON)
 def test_bad_json_is_a_problem_that_names_the_field(served: Served, case: str) -> None:
     body, status, field = BAD_JSON[case]
     headers = {"Content-Type": "application/json"}
-    before = memory_mb()
-    answer = requests.post(f"{served.url}/api/search", data=body.encode(), headers=headers, timeout=30)
+    data = body.encode()
+    with taking_at_most(16):
+        answer = requests.post(f"{served.url}/api/search", data=data, headers=headers, timeout=60)
     check_problem(answer, status, field)
-    assert memory_mb() - before < 150  # of which the body itself, on the client's side, is 40
-    assert requests.get(f"{served.url}/healthz", timeout=30).ok
+    assert requests.get(f"{served.url}/healthz", timeout=60).ok
 
 
 BAD_FILES = {
@@ -184,21 +194,20 @@ BAD_FILES = {
 
 @pytest.mark.parametrize("case", BAD_FILES)
 def test_a_bad_file_is_a_problem_of_the_file(served: Served, case: str) -> None:
-    before = memory_mb()
-    check_problem(upload(served, BAD_FILES[case]), 422, "file")
-    assert memory_mb() - before < 50
-    assert requests.get(f"{served.url}/healthz", timeout=30).ok
+    with taking_at_most(16):
+        check_problem(upload(served, BAD_FILES[case]), 422, "file")
+    assert requests.get(f"{served.url}/healthz", timeout=60).ok
 
 
 def test_other_bad_requests(served: Served) -> None:
     check_problem(upload(served, b"x" * (MAX_UPLOAD + 1)), 413, "body")
-    check_problem(requests.post(f"{served.url}/api/search", json={"a": "b" * MAX_JSON}, timeout=30), 413, "body")
-    check_problem(requests.post(f"{served.url}/api/search", data=b"x", timeout=30), 415, "request")
-    check_problem(requests.post(f"{served.url}/api/search", files={"other": b"x"}, timeout=30), 422, "other")
+    check_problem(requests.post(f"{served.url}/api/search", json={"a": "b" * MAX_JSON}, timeout=60), 413, "body")
+    check_problem(requests.post(f"{served.url}/api/search", data=b"x", timeout=60), 415, "request")
+    check_problem(requests.post(f"{served.url}/api/search", files={"other": b"x"}, timeout=60), 422, "other")
     nameless = {"Content-Type": "multipart/form-data; boundary=b"}
     as_text = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nhello\r\n--b--\r\n'
-    check_problem(requests.post(f"{served.url}/api/search", data=as_text, headers=nameless, timeout=30), 422, "file")
-    check_problem(requests.post(f"{served.url}/api/search", data=b"--b", headers=nameless, timeout=30), 422, "file")
+    check_problem(requests.post(f"{served.url}/api/search", data=as_text, headers=nameless, timeout=60), 422, "file")
+    check_problem(requests.post(f"{served.url}/api/search", data=b"--b", headers=nameless, timeout=60), 422, "file")
     for path, status, field in (
         ("/api/sketches/12", 404, "id"),
         ("/api/sketches/abc", 404, "id"),
@@ -207,26 +216,26 @@ def test_other_bad_requests(served: Served) -> None:
         ("/api/sketches/12/similar?k=0", 422, "k"),
         ("/api/nothing", 404, "request"),
     ):
-        check_problem(requests.get(served.url + path, timeout=30), status, field)
-    check_problem(requests.delete(f"{served.url}/api/search", timeout=30), 405, "request")
+        check_problem(requests.get(served.url + path, timeout=60), status, field)
+    check_problem(requests.delete(f"{served.url}/api/search", timeout=60), 405, "request")
 
 
 def test_examples_guesses_and_reasons(served: Served) -> None:
     sketches = served.engine.snapshot.sketch_set()
     ids = [str(key) for key in sketches.ids[:3].tolist()]
     body = {"like": ids[:2], "unlike": ids[2:], "k": 5}
-    answer = requests.post(f"{served.url}/api/search/examples", json=body, timeout=30).json()
+    answer = requests.post(f"{served.url}/api/search/examples", json=body, timeout=60).json()
     assert len(answer["hits"]) == 5 and not {hit["id"] for hit in answer["hits"]} & set(ids)
     assert answer["guesses"] == [] and answer["seen"] is None
 
     drawing = as_drawing(sketches.strokes(20))
-    found = requests.post(f"{served.url}/api/search", json={"strokes": drawing, "k": 1}, timeout=30).json()
+    found = requests.post(f"{served.url}/api/search", json={"strokes": drawing, "k": 1}, timeout=60).json()
     assert found["guesses"][0]["label"] == sketches.label(20) and found["seen"] is None
     file = {"file": ("x.svg", write_svg(sketches.strokes(20)))}
-    read = requests.post(f"{served.url}/api/search", files=file, timeout=30).json()["seen"]
+    read = requests.post(f"{served.url}/api/search", files=file, timeout=60).json()["seen"]
     assert len(read) == len(drawing)
 
-    why = requests.post(f"{served.url}/api/explain", json={"strokes": drawing, "id": ids[0]}, timeout=30).json()
+    why = requests.post(f"{served.url}/api/explain", json={"strokes": drawing, "id": ids[0]}, timeout=60).json()
     assert len(why["parts"]) >= len(drawing) and all({"stroke", "change", "group"} == set(part) for part in why["parts"])
 
 
@@ -248,13 +257,13 @@ def test_examples_guesses_and_reasons(served: Served) -> None:
     ],
 )
 def test_bad_examples_and_reasons_are_problems(served: Served, path: str, body: dict, status: int, field: str) -> None:
-    check_problem(requests.post(f"{served.url}/api/{path}", json=body, timeout=30), status, field)
+    check_problem(requests.post(f"{served.url}/api/{path}", json=body, timeout=60), status, field)
 
 
 def test_routes_that_take_no_file_take_json_only(served: Served) -> None:
     for path in ("search/examples", "search/batch", "map/place"):
-        check_problem(requests.post(f"{served.url}/api/{path}", files={"file": b"x"}, timeout=30), 415, "request")
-        check_problem(requests.post(f"{served.url}/api/{path}", data=b"{", timeout=30), 415, "request")
+        check_problem(requests.post(f"{served.url}/api/{path}", files={"file": b"x"}, timeout=60), 415, "request")
+        check_problem(requests.post(f"{served.url}/api/{path}", data=b"{", timeout=60), 415, "request")
 
 
 def test_the_command_serves_a_gallery_and_stops(gallery: Path) -> None:
@@ -263,10 +272,10 @@ def test_the_command_serves_a_gallery_and_stops(gallery: Path) -> None:
         line = process.stdout.readline()
         url = re.search(r"http://\S+", line)[0]
         assert "688 drawings of 86 classes" in line
-        answer = requests.post(f"{url}/api/search", json={"strokes": HOUSE}, timeout=30)
+        answer = requests.post(f"{url}/api/search", json={"strokes": HOUSE}, timeout=60)
         assert answer.json()["hits"][0]["label"] == "house"
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def test_without_a_gallery_the_command_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,14 +1,14 @@
 """Snapshots beside a dictionary: whatever items come in, in whatever order, come out again; and what was changed is refused."""
 
 import hashlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from meanwhile import eventually
 
 from indexer import snapshot as snapshots
 from indexer import spool
@@ -192,13 +192,6 @@ def test_a_server_says_what_is_damaged_and_goes_back(encoder: Encoder, tmp_path:
         assert len(live.engine) == 400 and live.engine.embedding(7).any()
     finally:
         live.close()
-
-
-def eventually(so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_an_empty_snapshot_answers_with_nothing(encoder: Encoder, tmp_path: Path) -> None:

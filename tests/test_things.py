@@ -34,7 +34,7 @@ def things(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def nearest(things: Served) -> dict[str, str]:
-    answer = requests.post(f"{things.url}/api/search", json={"strokes": as_drawing(HOUSE), "k": 2}, timeout=30)
+    answer = requests.post(f"{things.url}/api/search", json={"strokes": as_drawing(HOUSE), "k": 2}, timeout=60)
     hit: dict[str, str] = answer.json()["hits"][0]
     return hit
 
@@ -42,19 +42,19 @@ def nearest(things: Served) -> dict[str, str]:
 def test_a_hit_has_the_name_of_its_file_and_a_sketch_all_that_is_known(things: Served) -> None:
     hit = nearest(things)
     assert (hit["name"], hit["label"]) == ("cottage", "")
-    item = requests.get(f"{things.url}/api/sketches/{hit['id']}", timeout=30).json()
+    item = requests.get(f"{things.url}/api/sketches/{hit['id']}", timeout=60).json()
     assert item["tags"] == ["\\home", "roof"] and item["link"] == "https://houses.example/1"
 
 
 def test_the_original_is_served_as_what_it_is_and_may_do_nothing(things: Served) -> None:
     ids = [int(key) for key in things.engine.snapshot.ids]
-    answers = [requests.get(f"{things.url}/api/sketches/{key}/picture", timeout=30) for key in ids]
+    answers = [requests.get(f"{things.url}/api/sketches/{key}/picture", timeout=60) for key in ids]
     assert sorted(answer.headers["Content-Type"].split(";")[0] for answer in answers) == ["image/png", "image/svg+xml"]
     for answer in answers:
         policy = answer.headers["Content-Security-Policy"]
         assert "sandbox" in policy and policy.count("default-src") == 1
         assert answer.headers["X-Content-Type-Options"] == "nosniff" and b"alert" not in answer.content
-        again = requests.get(answer.url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=30)
+        again = requests.get(answer.url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=60)
         assert again.status_code == 304
     names = sorted(answer.headers["Content-Disposition"] for answer in answers)
     assert names == ["inline; filename=cottage.svg", "inline; filename=tabby.png"]

@@ -2,6 +2,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from meanwhile import PATIENCE, eventually
 
 from nets.together import Together
 
@@ -18,7 +19,7 @@ class Doubling:
         self.runs.append(numbers)
         if self.gated in numbers:
             self.entered.set()
-            assert self.gate.wait(60)
+            assert self.gate.wait(PATIENCE)
         if min(numbers) < 0:
             raise ValueError(f"{min(numbers)} is negative")
         return [2 * number for number in numbers]
@@ -28,11 +29,10 @@ def _ask_behind(doubling: Doubling, together: Together[int, int], numbers: list[
     """Ask one number, then the others while it is not answered yet, in this order; then let it be answered."""
     with ThreadPoolExecutor(len(numbers)) as pool:
         asked = [pool.submit(together, numbers[0])]
-        assert doubling.entered.wait(60)
+        assert doubling.entered.wait(PATIENCE)
         for behind, number in enumerate(numbers[1:], 1):
             asked.append(pool.submit(together, number))
-            while together.waiting < behind:
-                pass
+            eventually(lambda behind=behind: together.waiting == behind)
         doubling.gate.set()
         return [one.exception() or one.result() for one in asked]
 
@@ -48,7 +48,7 @@ def test_who_asks_while_a_run_is_free_waits_for_nobody() -> None:
     together = Together(doubling, most=4, runs=2)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(together, 0)
-        assert doubling.entered.wait(60)
+        assert doubling.entered.wait(PATIENCE)
         assert together(1) == 2
         doubling.gate.set()
         assert first.result() == 0

@@ -55,7 +55,7 @@ def test_the_seed_decides() -> None:
 
 
 def test_the_command_compares_pictures_with_strokes(gallery: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["uploads", "--gallery", str(gallery), "--queries", "40", "--kinds", "clean", "noise"]
+    command = ["uploads", "--gallery", str(gallery), "--queries", "24", "--kinds", "clean", "noise"]
     assert main(command) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [one["kind"] for one in result["uploads"]] == ["clean", "noise", "noise", "noise"]
@@ -68,6 +68,6 @@ def test_a_picture_that_is_refused_counts_as_no_answer(
     gallery: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SHEETS, "clean", (replace(CLEAN, ink=1.0),))  # white on white
-    assert main(["uploads", "--gallery", str(gallery), "--queries", "20", "--kinds", "clean"]) == 0
+    assert main(["uploads", "--gallery", str(gallery), "--queries", "8", "--kinds", "clean"]) == 0
     blank = json.loads(capsys.readouterr().out.splitlines()[-1])["uploads"][0]
-    assert blank["refused"] == 20 and blank["map"] == 0
+    assert blank["refused"] == 8 and blank["map"] == 0

@@ -31,34 +31,34 @@ def test_a_drawing_finds_what_it_was_said_to_be_until_it_is_taken_back(open_to_a
     house = str(open_to_all.engine.named("house", 1).hits[0].id)
     assert house not in {hit["id"] for hit in before}
     views = f"{open_to_all.url}/api/sketches/{house}/views"
-    assert requests.get(views, timeout=20).json() == {"views": []}
-    added = requests.post(views, json={"strokes": SQUIGGLE, "by": " Ada "}, timeout=20)
+    assert requests.get(views, timeout=60).json() == {"views": []}
+    added = requests.post(views, json={"strokes": SQUIGGLE, "by": " Ada "}, timeout=60)
     assert added.status_code == 201 and added.json()["by"] == "Ada" and added.json()["strokes"] == SQUIGGLE
-    assert requests.get(views, timeout=20).json() == {"views": [added.json()]}
+    assert requests.get(views, timeout=60).json() == {"views": [added.json()]}
     found = search(open_to_all, strokes=SQUIGGLE, k=1000).json()["hits"]
     assert found[0]["id"] == house and found[0]["label"] == "house" and found[0]["distance"] < before[0]["distance"]
     assert len(found) == 688  # with many drawings it is one hit
     assert search(open_to_all, strokes=SQUIGGLE, text="house", k=1).json()["hits"][0] == found[0]
     points = [[list(point) for point in zip(*stroke, strict=True)] for stroke in SQUIGGLE]
-    assert requests.post(views, json={"points": points}, timeout=20).json()["by"] == ""
-    for view in requests.get(views, timeout=20).json()["views"]:
-        assert requests.delete(f"{views}/{view['id']}", headers=ADMIN, timeout=20).status_code == 204
-        check_problem(requests.delete(f"{views}/{view['id']}", headers=ADMIN, timeout=20), 404, "view")
+    assert requests.post(views, json={"points": points}, timeout=60).json()["by"] == ""
+    for view in requests.get(views, timeout=60).json()["views"]:
+        assert requests.delete(f"{views}/{view['id']}", headers=ADMIN, timeout=60).status_code == 204
+        check_problem(requests.delete(f"{views}/{view['id']}", headers=ADMIN, timeout=60), 404, "view")
     assert search(open_to_all, strokes=SQUIGGLE, k=3).json()["hits"] == before
 
 
 def test_what_is_no_drawing_of_a_sketch_is_refused(open_to_all: Served) -> None:
     views = f"{open_to_all.url}/api/sketches/{open_to_all.engine.snapshot.ids[5]}/views"
-    check_problem(requests.post(views, json={}, timeout=20), 422, "strokes")
-    check_problem(requests.post(views, json={"strokes": SQUIGGLE, "by": "x" * 101}, timeout=20), 422, "by")
-    check_problem(requests.post(views, json={"strokes": SQUIGGLE, "by": "a\u0000"}, timeout=20), 422, "by")
-    check_problem(requests.post(views, json={"strokes": [[[1], [1]]]}, timeout=20), 422, r"strokes.*")
-    assert requests.post(views, data="strokes", timeout=20).status_code == 415
+    check_problem(requests.post(views, json={}, timeout=60), 422, "strokes")
+    check_problem(requests.post(views, json={"strokes": SQUIGGLE, "by": "x" * 101}, timeout=60), 422, "by")
+    check_problem(requests.post(views, json={"strokes": SQUIGGLE, "by": "a\u0000"}, timeout=60), 422, "by")
+    check_problem(requests.post(views, json={"strokes": [[[1], [1]]]}, timeout=60), 422, r"strokes.*")
+    assert requests.post(views, data="strokes", timeout=60).status_code == 415
     elsewhere = f"{open_to_all.url}/api/sketches/12/views"
-    check_problem(requests.get(elsewhere, timeout=20), 404, "id")
-    check_problem(requests.post(elsewhere, json={"strokes": SQUIGGLE}, timeout=20), 404, "id")
-    check_problem(requests.delete(f"{views}/abc", headers=ADMIN, timeout=20), 404, "id")
-    assert requests.get(views, timeout=20).json() == {"views": []}
+    check_problem(requests.get(elsewhere, timeout=60), 404, "id")
+    check_problem(requests.post(elsewhere, json={"strokes": SQUIGGLE}, timeout=60), 404, "id")
+    check_problem(requests.delete(f"{views}/abc", headers=ADMIN, timeout=60), 404, "id")
+    assert requests.get(views, timeout=60).json() == {"views": []}
 
 
 @pytest.mark.browser

@@ -164,18 +164,18 @@ def test_a_text_is_asked_over_http_alone_with_a_drawing_and_with_a_file(served: 
     cats = {str(hit.id) for hit in served.engine.named("cat", 1000).hits if hit.label == "cat"}
     alone = search(served, text="cat", k=8).json()
     assert {hit["id"] for hit in alone["hits"]} == cats and alone["hits"][0]["distance"] is None and not alone["guesses"]
-    form = requests.post(f"{served.url}/api/search", files={"text": (None, "cat"), "k": (None, "8")}, timeout=20).json()
+    form = requests.post(f"{served.url}/api/search", files={"text": (None, "cat"), "k": (None, "8")}, timeout=60).json()
     assert form["hits"] == alone["hits"]
     drawn = search(served, strokes=HOUSE, text="CAT", k=9, classes=["cat", "house"]).json()["hits"]
     assert [hit["label"] for hit in drawn] == ["cat"] * 8 + ["house"]
     assert [hit["distance"] for hit in drawn[:8]] == sorted(hit["distance"] for hit in drawn[:8])
     file = {"file": ("x.svg", write_svg(as_strokes(HOUSE))), "text": (None, "cat"), "k": (None, "8")}
-    assert {hit["id"] for hit in requests.post(f"{served.url}/api/search", files=file, timeout=20).json()["hits"]} == cats
+    assert {hit["id"] for hit in requests.post(f"{served.url}/api/search", files=file, timeout=60).json()["hits"]} == cats
     key = drawn[0]["id"]
-    near = requests.get(f"{served.url}/api/sketches/{key}/similar?text=house&k=3", timeout=20).json()["hits"]
+    near = requests.get(f"{served.url}/api/sketches/{key}/similar?text=house&k=3", timeout=60).json()["hits"]
     assert [hit["label"] for hit in near] == ["house"] * 3
     examples = {"like": [key], "text": "house", "k": 1}
-    assert requests.post(f"{served.url}/api/search/examples", json=examples, timeout=20).json()["hits"] == near[:1]
+    assert requests.post(f"{served.url}/api/search/examples", json=examples, timeout=60).json()["hits"] == near[:1]
 
 
 def test_a_text_that_cannot_be_is_told_by_name(served: Served) -> None:
@@ -184,7 +184,7 @@ def test_a_text_that_cannot_be_is_told_by_name(served: Served) -> None:
     check_problem(search(served, text="cat", max_distance=1), 422, "max_distance")
     check_problem(search(served, text="cat", return_embedding=True), 422, "return_embedding")
     check_problem(search(served, text=""), 422, "strokes")
-    check_problem(requests.post(f"{served.url}/api/search", files={"k": (None, "3")}, timeout=20), 422, "file")
+    check_problem(requests.post(f"{served.url}/api/search", files={"k": (None, "3")}, timeout=60), 422, "file")
     assert search(served, text="no such thing").json()["hits"] == search(served, text=" - ").json()["hits"] == []
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -69,8 +70,8 @@ class MilvusGallery:
 
     def create(self) -> None:
         """Make what every gallery has, so far as it is not there."""
-        self.files.create()
-        self.log.create()
+        with ThreadPoolExecutor(2) as pool:  # each waits seconds for the server
+            list(pool.map(lambda table: table.create(), (self.files, self.log)))
 
     def there(self) -> bool:
         try:
