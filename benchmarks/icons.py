@@ -109,7 +109,7 @@ def with_names(
     wanted: Callable[[int], npt.NDArray[np.bool_]],
 ) -> dict[str, dict[str, float]]:
     """Hit rates of the search engine on items with names and tags: of the drawing, and with its class typed beside it."""
-    table = next((found for path in table_files(files[0].parent) if (found := read_table(path))), {})
+    table = next((one for path in table_files(files[0].parent) if (one := read_table(path))), {})
     items = [
         Item(number, "", each, path.stem, entry_of(table, PurePosixPath(path.name)).tags)
         for number, (path, each) in enumerate(zip(files, strokes, strict=True))
