@@ -2,6 +2,7 @@
 
 import struct
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -15,7 +16,12 @@ from sketches.errors import PictureError
 Grey = npt.NDArray[np.uint8]  # (height, width), 0 black .. 255 white
 Colours = npt.NDArray[np.uint8]  # (height, width, 3), red, green, blue
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS = ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"]
+with suppress(ImportError):  # photos of iPhones, for those who install it: its licence is not everybody's
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False, decode_threads=1)
+    FORMATS.append("HEIF")
 MAX_BYTES = 150_000_000  # of decoded pixels: a phone's 48-megapixel photo in colour has 144 million; a bomb has more
 MAX_SIDE = 640  # what is kept: enough for any drawing, and quick
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -48,6 +54,8 @@ def read_picture(data: bytes) -> Picture:
                 # Turning by EXIF last: the frame is small by then.
                 return Picture(_on_paper(ImageOps.exif_transpose(frame)), notes)
     except UnidentifiedImageError as error:
+        if data[4:11] == b"ftyphei" and "HEIF" not in FORMATS:
+            raise PictureError("HEIC photos are read where pillow-heif is installed; save the photo as JPEG") from error
         raise PictureError(f"not a picture in a format that is read here ({', '.join(FORMATS)}, or SVG)") from error
     except (
         Image.DecompressionBombError,
