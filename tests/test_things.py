@@ -26,7 +26,7 @@ HOUSE = doodle("house", 1).strokes
 def things(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("things")
     (folder / "cottage.svg").write_text(write_svg(HOUSE).replace("<svg", '<svg onload="alert(1)"'))
-    (folder / "tabby.png").write_bytes(saved(Image.fromarray(drawn(doodle("cat", 1).strokes)), "PNG"))
+    (folder / "tabby ∫.png").write_bytes(saved(Image.fromarray(drawn(doodle("cat", 1).strokes)), "PNG"))
     (folder / "items.csv").write_text("file,tags,link\ncottage.svg,\\home; roof,https://houses.example/1\n")
     build(folder / "g", read_items(folder), encoder, {"folder": "things"})
     with serving(folder / "g") as served:
@@ -57,7 +57,7 @@ def test_the_original_is_served_as_what_it_is_and_may_do_nothing(things: Served)
         again = requests.get(answer.url, headers={"If-None-Match": answer.headers["ETag"]}, timeout=60)
         assert again.status_code == 304
     names = sorted(answer.headers["Content-Disposition"] for answer in answers)
-    assert names == ["inline; filename=cottage.svg", "inline; filename=tabby.png"]
+    assert names == ["inline; filename*=UTF-8''cottage.svg", "inline; filename*=UTF-8''tabby%20%E2%88%AB.png"]
 
 
 def test_a_small_png_is_kept_as_it_is_and_what_would_look_otherwise_on_white_is_not() -> None:
@@ -91,7 +91,7 @@ def test_on_the_page_a_thing_is_named_and_its_command_copied(things: Served, bro
     page = context.new_page()
     page.goto(things.url)
     page.click("#sample")
-    expect(page.locator("#results b")).to_have_text(["tabby", "cottage"])
+    expect(page.locator("#results b")).to_have_text(["tabby ∫", "cottage"])
     page.wait_for_function("[...document.querySelectorAll('#results img')].every((i) => i.naturalWidth > 0)")
     page.get_by_role("button", name="Copy the name, or the command, of cottage").click()
     expect(page.locator("#status")).to_contain_text("Copied the command \\home")

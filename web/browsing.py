@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from urllib.parse import quote
 
 from flask import Response, jsonify, request
 from spectree import Response as Answers
@@ -64,7 +65,7 @@ def add_browse_routes(trazo: Application) -> None:
         kept = item.picture
         answer = _strokes_as_svg(item) if kept is None else Response(kept.data, mimetype=kept.media_type)
         called = _file_name(item, kept.media_type if kept else "image/svg+xml")
-        answer.headers.set("Content-Disposition", "inline", filename=called)
+        answer.headers["Content-Disposition"] = f"inline; filename*=UTF-8''{quote(called, safe='')}"  # a header is ASCII
         if kept is None:
             return answer
         # Made safe when it was read; and should it be opened by itself, nothing in it may run or load.
