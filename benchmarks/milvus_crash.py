@@ -28,7 +28,7 @@ from evaluation.provenance import provenance
 from evaluation.serving import server as trazo
 from indexer.build import build
 from indexer.copy import copy
-from indexer.errors import GalleryError
+from indexer.errors import GalleryError, GalleryUnreachable
 from indexer.milvus.address import Address
 from indexer.milvus.build import put_in_place, rebuild
 from indexer.milvus.gallery import gallery_at
@@ -43,6 +43,7 @@ from sketches.sketch import as_drawing
 from sketches.sketch_set import SketchSet
 
 CHANGING = 3  # threads that change the gallery, each through a gallery of its own, as servers would
+LEAST = 10  # changes that are acknowledged between two kills
 QUERIES, K = 30, 10
 
 
@@ -113,7 +114,10 @@ def killed(server: MilvusServer, address: Address, drawings: SketchSet, kills: i
         thread.start()
     back = []
     for number in range(kills):
-        time.sleep(1 + 2 * random.random())
+        enough = counts["acknowledged"] + LEAST  # else a slow machine would kill a server that nothing was changed on
+        while counts["acknowledged"] < enough:
+            time.sleep(0.05)
+        time.sleep(2 * random.random())
         server.kill()
         started = time.monotonic()
         server.start()
@@ -127,9 +131,7 @@ def killed(server: MilvusServer, address: Address, drawings: SketchSet, kills: i
         thread.join()
     for live in lives:
         live.close()
-    told = verify(gallery_at(address))
-    engine = SearchEngine.open(address)
-    there = {entry.id for entry in engine.entries()}
+    told, engine, there = _looked_at(address)
     lost, odd = held - there - unsure, there - held - unsure
     half = sum(engine.classes().values()) - len(there)
     assert not lost and not odd and not half and told["sketches"] == len(there), (lost, odd, half)
@@ -141,6 +143,19 @@ def killed(server: MilvusServer, address: Address, drawings: SketchSet, kills: i
         "under_way": len(unsure),
         "seconds_until_served_again": [round(float(f(back)), 1) for f in (np.median, np.max)],
     }
+
+
+def _looked_at(address: Address) -> tuple[dict[str, Any], SearchEngine, set[int]]:
+    """The gallery read whole; again, for two minutes at most, while a server that was killed often is slow to answer."""
+    end = time.monotonic() + 120
+    while True:
+        try:
+            told, engine = verify(gallery_at(address)), SearchEngine.open(address)
+            return told, engine, {entry.id for entry in engine.entries()}
+        except GalleryUnreachable:
+            if time.monotonic() > end:
+                raise
+            time.sleep(2)
 
 
 def parts_killed(address: Address, folder: Path, kills: int) -> dict[str, Any]:

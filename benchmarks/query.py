@@ -18,6 +18,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from itertools import cycle
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ from tqdm import tqdm
 from benchmarks.naive import Naive
 from evaluation.leave_one_out import sampled_rows
 from evaluation.metrics import average_precision
+from evaluation.paired import Difference, paired_difference
 from evaluation.provenance import provenance
 from evaluation.ranking import rank_relevant
 from evaluation.serving import server
@@ -67,7 +69,7 @@ def main() -> None:
     torch.set_num_threads(1)
     faiss.omp_set_num_threads(1)
     alone = _alone(naive, engine, drawings[: args.queries])
-    maps = _maps(naive, engine, snapshot, embeddings, np.sort(asked[: args.judged]))
+    maps, difference = _maps(naive, engine, snapshot, embeddings, np.sort(asked[: args.judged]))
     with tempfile.TemporaryDirectory() as folder:
         vectors = Path(folder) / "gallery.npz"
         np.savez(vectors, embeddings=embeddings, ids=ids)
@@ -88,6 +90,7 @@ def main() -> None:
     result = {
         "ms_on_one_thread": times,
         "map": maps,
+        "map_difference": asdict(difference),
         "answers_per_second": loads,
         "naive_over_trazo": ratios,
         "drawings": len(rows),
@@ -126,8 +129,8 @@ def _naive_stages(naive: Naive, strokes: Strokes) -> dict[str, float]:
 
 def _maps(
     naive: Naive, engine: LocalEngine, snapshot: Snapshot, embeddings: npt.NDArray[np.float32], rows: npt.NDArray[np.int64]
-) -> dict[str, float]:
-    """Leave-one-out mAP of the drawings in `rows`, embedded anew as each of both embeds a query."""
+) -> tuple[dict[str, float], Difference]:
+    """Leave-one-out mAP of the drawings in `rows`, embedded anew as each of both embeds a query; and how far apart."""
     rasters = [snapshot.encoder.raster(snapshot.strokes(row)) for row in rows.tolist()]
     queries = {
         "naive": np.concatenate([naive.embed(raster) for raster in tqdm(rasters, desc="naive", unit="query", disable=None)]),
@@ -137,8 +140,9 @@ def _maps(
     found = {}
     for side, asked in queries.items():
         ranking = rank_relevant(embeddings, labels, ids, rows, asked)
-        found[side] = round(float(np.nanmean(average_precision(ranking.ranks, ranking.starts))), 4)
-    return found
+        found[side] = average_precision(ranking.ranks, ranking.starts)
+    maps = {side: round(float(np.nanmean(values)), 4) for side, values in found.items()}
+    return maps, paired_difference(found["naive"], found["trazo"], 0)
 
 
 def _over_http(

@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     measuring.add_argument("--queries", type=_positive, metavar="N", help="a random sample of N queries, for large galleries")
 
     drawing_on = commands.add_parser(
-        "ink", help="mAP of a query's first 90, 75, 50 and 25 % of the ink: what one sees while drawing"
+        "ink", help="mAP of a query's first 90, 75, 50 and 25 %% of the ink: what one sees while drawing"
     )
     _add_subject(drawing_on)
     drawing_on.add_argument("--queries", type=_positive, default=500, metavar="N", help="drawings cut short")

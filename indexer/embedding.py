@@ -13,9 +13,9 @@ from indexer.durable import allocate
 from indexer.errors import GalleryError
 from indexer.record import look_of
 from indexer.spool import Spooled
-from nets.encoder import BATCH, Encoder
+from nets.encoder import Encoder
 
-BLOCK = BATCH  # rows that a kill may cost
+BLOCK = 256  # rows that a kill may cost
 _ENTRY = struct.Struct("<Q16s16s")  # number of the block, digests of its records and of its vectors
 
 
@@ -63,11 +63,9 @@ class EmbeddingFile:
         for n, row in enumerate(rows):
             if row.embedding is not None:
                 vectors[n] = row.embedding
-        for start in range(0, len(missing), BATCH):
-            part = missing[start : start + BATCH]
-            rasters = np.stack([self._encoder.shown(look_of(rows[n].record)) for n in part])
-            with np.errstate(over="ignore"):  # infinite: refused below
-                vectors[part] = self._encoder.embed(rasters)[:, : self._encoder.dimensions]
+        embeddings = self._encoder.embed_looks([look_of(rows[n].record) for n in missing])
+        with np.errstate(over="ignore"):  # infinite: refused below
+            vectors[missing] = embeddings[:, : self._encoder.dimensions]
         if not np.isfinite(vectors).all():
             raise GalleryError(f"{self._encoder.name} embeds some of the drawings as NaN or infinity; train it again")
         self._put(first, vectors)

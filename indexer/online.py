@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from indexer.changes import LocalChanges
 from indexer.entry import as_item
 from indexer.milvus.address import Gallery
@@ -12,7 +10,7 @@ from indexer.milvus.changes import MilvusChanges
 from indexer.milvus.gallery import MilvusSnapshot, gallery_at
 from indexer.overlay import Added, Overlay
 from indexer.snapshot import open_current
-from nets.encoder import BATCH, Encoder
+from nets.encoder import Encoder
 from sketches.item import Item, checked
 from sketches.sketch import Sketch
 
@@ -39,9 +37,5 @@ def change_gallery(
 
 def embed_items(items: Sequence[Item], encoder: Encoder) -> list[Added]:
     """The items with their embeddings. Raises DamagedSketch."""
-    found = []
-    for start in range(0, len(items), BATCH):
-        part = items[start : start + BATCH]
-        embeddings = encoder.embed(np.stack([encoder.shown(checked(item).look) for item in part]))
-        found += [Added(item, embedding) for item, embedding in zip(part, embeddings, strict=True)]
-    return found
+    embeddings = encoder.embed_looks([checked(item).look for item in items])
+    return [Added(item, embedding) for item, embedding in zip(items, embeddings, strict=True)]

@@ -24,7 +24,7 @@ from indexer.record import decode_item, decode_view, encode_item, encode_view
 from indexer.rows import SCHEMA, Mark, Row, Rows
 from indexer.stored import pack_embedding, signed, unpack_embedding, unsigned
 from indexer.view import View
-from nets.encoder import BATCH, Encoder
+from nets.encoder import Encoder
 from sketches.item import Item, Look, Picture, checked, plain_text
 from sketches.sketch import Strokes, check_strokes
 
@@ -270,11 +270,7 @@ class Overlay:
         missing = [one for one in every if one.embedding is None]
         if not missing:
             return changes
-        made: dict[int, Embedding] = {}
-        for start in range(0, len(missing), BATCH):
-            part = missing[start : start + BATCH]
-            rasters = np.stack([encoder.shown(_look(one)) for one in part])
-            made.update(zip(map(id, part), encoder.embed(rasters), strict=True))
+        made = dict(zip(map(id, missing), encoder.embed_looks([_look(one) for one in missing]), strict=True))
         try:
             with self._writing() as rows:
                 for one in missing if rows.has(changes.mark) else ():

@@ -103,6 +103,12 @@ class Encoder:
         """Embeddings (N, 1024) of rasters (N, size, size)."""
         return self.exits(rasters, mirrored)[0]
 
+    def embed_looks(self, looks: Sequence[Look]) -> Embeddings:
+        """Embeddings (N, 1024) of drawings or pictures as galleries hold them: drawn and embedded a few at a time, on all
+        cores, so that memory grows by the embeddings alone. Raises what `shown` does.
+        """
+        return self._over_cores(self._of_looks, looks)[0]
+
     def embed_all(self, looks: Iterable[Look], progress: str = "embedding", total: int | None = None) -> Iterator[Exits]:
         """Embeddings and logits of any number of drawings or pictures, 256 at a time and in order, under a progress bar."""
         drawings = iter(looks)

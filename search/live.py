@@ -236,9 +236,10 @@ class LiveGallery:
                 if self._engine is not seen:
                     dropped += [weakref.ref(seen), weakref.ref(seen.snapshot), weakref.ref(seen.encoder)]
                     seen = self._engine
-                if dropped and all(one() is None for one in dropped):  # the last request to them is answered
-                    dropped.clear()
+                alive = [one for one in dropped if one() is not None]
+                if len(alive) < len(dropped):  # the last request to them is answered
                     _return_memory()
+                dropped = alive
             except Exception:  # even out of memory: the next look may succeed
                 self._why = "the gallery cannot be watched; see the server's log"
 

@@ -1,12 +1,12 @@
 """Who may do what: every route for nobody, a reader and an admin; pages of other origins; proxies."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
+from indexer.backup import backup
 from sketches.doodles import doodle
 from sketches.sketch import as_drawing
 from tests.conftest import Served, serving
@@ -104,7 +104,7 @@ def test_without_an_admin_token_changes_do_not_exist(served: Served) -> None:
 def test_where_everyone_may_add_drawings_only_the_admin_takes_them_back(
     gallery: Path, tmp_path: Path, tokens: dict[str, str]
 ) -> None:
-    shutil.copytree(gallery, tmp_path / "g")
+    backup(gallery, tmp_path / "g")
     with serving(tmp_path / "g", views="everyone", **tokens) as open_to_all:
         views = f"{open_to_all.url}/api/sketches/{open_to_all.engine.snapshot.ids[5]}/views"
 

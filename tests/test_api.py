@@ -1,7 +1,6 @@
 """What a search can be asked with, and how answers are kept: points, embeddings, pages, many at once, data URLs, ETags."""
 
 import base64
-import shutil
 from pathlib import Path
 from urllib.parse import quote
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 import requests
 
+from indexer.backup import backup
 from sketches.doodles import doodle
 from sketches.sketch import as_drawing
 from sketches.svg import write_svg
@@ -131,7 +131,7 @@ def test_long_words_of_strangers_are_not_sent_back(served: Served) -> None:
 
 
 def test_a_thumbnail_is_kept_until_it_changes_or_goes(gallery: Path, tmp_path: Path) -> None:
-    shutil.copytree(gallery, tmp_path / "g")
+    backup(gallery, tmp_path / "g")
     with serving(tmp_path / "g", "secret") as served:
         admin = {"Authorization": "Bearer secret"}
         new = {"label": "house", "id": "77", "strokes": HOUSE}

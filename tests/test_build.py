@@ -1,5 +1,6 @@
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from indexer.snapshot import open_snapshot
 from nets.encoder import Encoder
 from sketches.doodles import write_doodles
 from sketches.errors import DatasetError
-from sketches.item import Item, Picture
+from sketches.item import Item, Look, Picture
 from sketches.sketch import Sketch, as_drawing
 from sketches.sketch_set import SketchSet
 
@@ -74,10 +75,11 @@ def test_killed_it_goes_on_without_embedding_again(doodles: SketchSet, encoder: 
     embedded: list[int] = []
 
     class Counting(Encoder):
-        def embed(self, rasters: np.ndarray) -> np.ndarray:
+        def embed_looks(self, looks: Sequence[Look]) -> np.ndarray:
             if sum(embedded) == failing_at:
                 raise OSError(5, "the disk is gone")
-            embedded.append(len(rasters))
+            embedded.append(len(looks))
+            rasters = np.stack([self.shown(look) for look in looks])
             return np.tile(rasters[:, ::3, ::3].reshape(len(rasters), -1)[:, :1024] / np.float32(255), (1, 1))
 
     counting = Counting(encoder.path)
@@ -91,7 +93,7 @@ def test_killed_it_goes_on_without_embedding_again(doodles: SketchSet, encoder: 
     assert sum(embedded) == len(copies) - BLOCK and not (tmp_path / "work").exists()
     snapshot = open_snapshot(current_snapshot(tmp_path))
     assert len(snapshot) == len(copies)
-    expected = counting.embed(np.stack([counting.raster(snapshot.strokes(row)) for row in (0, 5, 600)]))
+    expected = counting.embed_looks([snapshot.strokes(row) for row in (0, 5, 600)])
     np.testing.assert_allclose(snapshot.item_embeddings(np.array([0, 5, 600]))[:, :640], expected[:, :640], atol=1e-3)
 
 

@@ -2,13 +2,13 @@
 
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 import requests
 
+from indexer.backup import backup
 from tests.conftest import serving
 from tests.test_picture import GREY, saved
 
@@ -17,7 +17,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_every_example_of_the_api_runs_and_every_route_has_one(gallery: Path, tmp_path: Path) -> None:
-    shutil.copytree(gallery, tmp_path / "g")
+    backup(gallery, tmp_path / "g")
     (tmp_path / "drawing.png").write_bytes(saved(GREY, "PNG"))
     blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / "api.md").read_text("utf-8"), re.S | re.M)
     examples = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]

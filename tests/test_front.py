@@ -1,5 +1,6 @@
 """What stands before the application: slow and idle senders, large bodies, full queues, and a server that is stopped."""
 
+import asyncio
 import json
 import re
 import signal
@@ -19,9 +20,12 @@ import requests
 from meanwhile import PATIENCE
 
 from search.engine import SearchEngine
+from search.live import LiveGallery
+from server import create_app
 from tests.conftest import Served, serving
 from tests.test_server import HOUSE, check_problem
-from web.serve import listen
+from web.serve import Server, listen
+from web.settings import Settings
 
 HEAD = b"POST /api/search HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
@@ -188,3 +192,22 @@ def test_a_server_that_is_stopped_answers_what_is_under_way(gallery: Path) -> No
         assert process.wait(timeout=60) == 0 and "Traceback" not in log
         lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
         assert len({line["id"] for line in lines}) == len(lines) == 40
+
+
+def test_who_has_connected_when_the_server_stops_is_told_so_and_not_hung_up_on(gallery: Path) -> None:
+    settings = Settings(gallery=gallery, readers=1)
+    trazo = create_app(LiveGallery(gallery), settings)
+    server = Server(trazo.front, settings)
+    listening = listen("127.0.0.1", 0)
+    listening.setblocking(False)
+
+    async def stop() -> None:
+        server.config.load()
+        server.lifespan, server.servers = server.config.lifespan_class(server.config), []
+        await server.shutdown([listening])
+
+    with socket.create_connection(listening.getsockname(), timeout=PATIENCE) as sock:  # only the kernel knows of it
+        sock.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        asyncio.run(stop())
+        assert received(sock).startswith(b"HTTP/1.1 503")
+    trazo.close()

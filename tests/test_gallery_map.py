@@ -1,6 +1,5 @@
 """Places on the map: alike near each other, a new drawing where its like are, and the same every time."""
 
-import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import pytest
 import requests
 from meanwhile import PATIENCE, eventually
 
+from indexer.backup import backup
 from indexer.build import build
 from nets.encoder import Encoder
 from search.engine import SearchEngine
@@ -85,7 +85,7 @@ def test_the_server_gives_the_map_and_a_place_on_it(served: Served) -> None:
 def test_while_a_new_map_is_made_the_one_before_is_given_and_says_so(
     gallery: Path, sharper: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(gallery, tmp_path / "g")
+    backup(gallery, tmp_path / "g")
     go_on = threading.Event()
 
     def held(engine: SearchEngine) -> GalleryMap:

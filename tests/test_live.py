@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import requests
 from conftest import Served, serving
 from disk import no_room
-from meanwhile import eventually, meanwhile
+from meanwhile import PATIENCE, eventually, meanwhile
 from neighbours import nearest
 
 from indexer.backup import backup, restore
@@ -32,7 +33,7 @@ from search.live import POLL, LiveGallery
 from search.local import LocalEngine
 from search.results import DuplicateSketch, UnknownSketch
 from sketches.errors import SketchError
-from sketches.item import Picture
+from sketches.item import Look, Picture
 from sketches.sketch import Sketch, as_drawing, as_strokes
 from sketches.sketch_set import SketchSet
 from sketches.svg import write_svg
@@ -190,7 +191,7 @@ def test_where_embedding_fails_nothing_has_changed(
     live: LiveGallery, doodles: SketchSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(Encoder, "embed", lambda self, rasters: 1 / 0)
+        patched.setattr(Encoder, "embed_looks", lambda self, looks: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             live.add("cat", doodles.strokes(100), 77)
     assert 77 not in live.engine and 77 not in SearchEngine.open(live.gallery)
@@ -369,18 +370,18 @@ def test_searches_go_on_while_drawings_come_and_go(live: LiveGallery, doodles: S
 
 def test_who_adds_many_keeps_nobody_waiting(live: LiveGallery, doodles: SketchSet, monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes long is to embed them, and that is over before the database is asked for."""
-    embedding, go_on, real = threading.Event(), threading.Event(), Encoder.embed
+    embedding, go_on, real = threading.Event(), threading.Event(), Encoder.embed_looks
 
-    def slow(encoder: Encoder, rasters: np.ndarray) -> np.ndarray:
+    def slow(encoder: Encoder, looks: Sequence[Look]) -> np.ndarray:
         if threading.current_thread() is many:
             embedding.set()
-            go_on.wait(60)
-        return real(encoder, rasters)
+            assert go_on.wait(PATIENCE)
+        return real(encoder, looks)
 
     many = threading.Thread(target=change_gallery, args=(live.gallery, [doodles.sketch(row) for row in range(100, 300)]))
-    monkeypatch.setattr(Encoder, "embed", slow)
+    monkeypatch.setattr(Encoder, "embed_looks", slow)
     many.start()
-    assert embedding.wait(60)
+    assert embedding.wait(PATIENCE)
     live.remove(live.add("cat", doodles.strokes(50)).id)
     assert len(live.engine) == 40
     go_on.set()

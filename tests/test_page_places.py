@@ -1,7 +1,6 @@
 """The page where and when things change: behind a prefix, beside another page, while answers are slow, after a swap."""
 
 import re
-import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 from loopback import answering
 from playwright.sync_api import Browser, Page, Route, expect
 
+from indexer.backup import backup
 from indexer.build import build
 from nets.encoder import Encoder
 from sketches.doodles import doodle
@@ -201,7 +201,7 @@ def test_results_that_are_far_are_shown_so_and_said_so(page: Page) -> None:
 
 
 def test_after_a_swap_dots_and_cross_are_of_one_map(browser: Browser, gallery: Path, encoder: Encoder, tmp_path: Path) -> None:
-    shutil.copytree(gallery, tmp_path / "g")
+    backup(gallery, tmp_path / "g")
     with serving(tmp_path / "g") as served:
         page = browser.new_page()
         page.goto(served.url)

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from indexer.pointer import current_snapshot, history
 from indexer.rebuild import Gate, rebuild
 from indexer.snapshot import open_current, open_snapshot, read_manifest
 from nets.encoder import Encoder
+from sketches.item import Look
 from sketches.sketch import Sketch
 from sketches.sketch_set import SketchSet
 
@@ -156,9 +158,9 @@ def test_killed_it_goes_on_without_embedding_again(doodles: SketchSet, encoder: 
     embedded = []
 
     class Counting(Encoder):
-        def embed(self, rasters: np.ndarray) -> np.ndarray:
-            embedded.append(len(rasters))
-            return super().embed(rasters)
+        def embed_looks(self, looks: Sequence[Look]) -> np.ndarray:
+            embedded.append(len(looks))
+            return super().embed_looks(looks)
 
     rebuild(gallery, Counting(sharper), lambda *arrays: PASS)
     assert sum(embedded) == len(copies) - BLOCK
@@ -235,8 +237,8 @@ def test_a_build_from_a_folder_does_not_drop_online_changes_silently(small: Path
 
 def test_embeddings_that_are_no_numbers_are_refused(small: Path, sharper: Path) -> None:
     class Nan(Encoder):
-        def embed(self, rasters: np.ndarray) -> np.ndarray:
-            return super().embed(rasters) * np.float32(np.nan)
+        def embed_looks(self, looks: Sequence[Look]) -> np.ndarray:
+            return super().embed_looks(looks) * np.float32(np.nan)
 
     with pytest.raises(GalleryError, match="NaN"):
         rebuild(small, Nan(sharper), lambda *arrays: PASS)

@@ -72,7 +72,7 @@ def test_a_run_can_start_from_a_checkpoint(data: Path, tmp_path: Path, capsys: p
     fewer = tmp_path / "few.txt"
     fewer.write_text("sun\ncat\n")
     third = tmp_path / "trazonet.third.safetensors"
-    assert main(command(data, third, *options, "--init", str(first), "--classes", str(fewer))) == 0
+    assert main(command(data, third, "--epochs", "1", "--batch-size", "32", "--init", str(first), "--classes", str(fewer))) == 0
     assert load_checkpoint(third).config.classes == ("sun", "cat")
     assert main(command(data, tmp_path / "sknet.x.safetensors", "--net", "sknet", "--init", str(first))) == 2
     assert "same architecture" in capsys.readouterr().err
@@ -118,7 +118,7 @@ def test_frozen_stages_keep_their_weights_and_statistics(
 @pytest.mark.parametrize("net", ["sknet", "skresnet"])
 def test_the_reports_recipe_trains_the_reports_nets(net: str, data: Path, tmp_path: Path) -> None:
     out = tmp_path / f"{net}.report.safetensors"
-    assert main(command(data, out, "--net", net, "--recipe", "report", "--iterations", "50", "--epoch-per-class", "50")) == 0
+    assert main(command(data, out, "--net", net, "--recipe", "report", "--iterations", "30", "--epoch-per-class", "30")) == 0
     checkpoint = load_checkpoint(out)
     config = checkpoint.config
     history = config.training["history"]
@@ -218,11 +218,11 @@ def test_classes_that_are_answered_well_rest() -> None:
 def test_penalised_training_has_the_same_length_in_more_epochs(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.safetensors"
     # It begins with a net that knows these classes and hardly moves it, so that nothing hangs on what a run happens to learn.
-    options = ("--epochs", "6", "--batch-size", "32", "--epoch-per-class", "40", "--penalised", "--patience", "100")
+    options = ("--epochs", "3", "--batch-size", "32", "--epoch-per-class", "40", "--penalised", "--patience", "100")
     assert main(command(data, out, *options, "--init", "trazonet.qd345", "--learning-rate", "1e-9")) == 0
     training = load_checkpoint(out).config.training
-    assert training["steps"] == 36 and training["recipe"]["penalised"]
-    assert len(training["history"]) > 6
+    assert training["steps"] == 18 and training["recipe"]["penalised"]
+    assert len(training["history"]) > 3
     assert main(command(data, out, "--penalised")) == 2
 
 

@@ -1,6 +1,5 @@
 """That's the one: somebody's drawing of a sketch finds it from then on; over HTTP and on the page."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, expect
 
+from indexer.backup import backup
 from sketches.doodles import doodle
 from sketches.sketch import as_drawing
 from tests.conftest import Served, serving
@@ -21,7 +21,7 @@ SQUIGGLE = as_drawing(doodle("snake", 50).strokes)
 @pytest.fixture
 def open_to_all(gallery: Path, tmp_path: Path) -> Iterator[Served]:
     """A gallery that everyone may add drawings to."""
-    shutil.copytree(gallery, tmp_path / "g")
+    backup(gallery, tmp_path / "g")
     with serving(tmp_path / "g", "secret", views="everyone") as served:
         yield served
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -17,6 +18,7 @@ from web.front import Front
 from web.settings import SettingError, Settings
 
 FAREWELL = 0.5  # seconds in which new requests are told of the end before the socket is closed
+LINGER = 0.5  # seconds more for who has connected by then
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -43,10 +45,11 @@ class Server(uvicorn.Server):
     def __init__(self, front: Front, settings: Settings) -> None:
         self.front = front
         self._stop_seconds = settings.stop_seconds
+        self._connection = _protocol(settings)
         super().__init__(
             uvicorn.Config(
                 front,
-                http=_protocol(settings),
+                http=self._connection,
                 ws="none",
                 lifespan="off",
                 loop="asyncio",
@@ -66,10 +69,26 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         end = loop.time() + self._stop_seconds
         await asyncio.sleep(min(FAREWELL, self._stop_seconds))
+        welcome = [task for sock in sockets or [] for task in self._accepted(sock)]
+        for server in self.servers:
+            server.close()
+        await asyncio.gather(*welcome)
+        last = loop.time() + LINGER
+        while self.server_state.connections and loop.time() < min(last, end) and not self.force_exit:
+            await asyncio.sleep(0.02)
         while self.front.under_way and loop.time() < end and not self.force_exit:
             await asyncio.sleep(0.02)
         await super().shutdown(sockets)
         self.front.close()
+
+    def _accepted(self, listening: socket.socket) -> Iterator[asyncio.Task[Any]]:
+        """Take in who has connected already; the kernel would hang up on them once the socket is closed."""
+        loop, state = asyncio.get_running_loop(), self.lifespan.state
+        new = partial(self._connection, config=self.config, server_state=self.server_state, app_state=state)
+        with contextlib.suppress(OSError):  # nobody is left
+            while True:
+                connection, _ = listening.accept()
+                yield loop.create_task(loop.connect_accepted_socket(new, connection))
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

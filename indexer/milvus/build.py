@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnxruntime
 from tqdm import tqdm
 
@@ -32,9 +31,8 @@ from indexer.record import look_of
 from indexer.snapshot import Manifest
 from indexer.stored import checksum, unsigned
 from nets.embedding import EMBEDDING_DIM
-from nets.encoder import BATCH, Encoder
+from nets.encoder import Encoder
 from sketches.errors import DatasetError
-from sketches.item import Look
 from sketches.sketch import Sketch
 
 log = logging.getLogger(__name__)
@@ -179,7 +177,7 @@ def write_rows(
             vectors = {n: one.embedding for n, one in enumerate(new) if one.embedding is not None}
             bare = [n for n in range(len(new)) if n not in vectors]
             if bare:
-                vectors |= dict(zip(bare, _embedded(encoder, [look_of(new[n].record) for n in bare]), strict=True))
+                vectors |= dict(zip(bare, encoder.embed_looks([look_of(new[n].record) for n in bare]), strict=True))
             embedded += len(bare)
             called = _names(gallery, name, new)
             rows = [row_of(one, called[one.id], vectors[n][: encoder.dimensions], gallery.files) for n, one in enumerate(new)]
@@ -199,7 +197,7 @@ def copy_rows(serving: MilvusSnapshot, name: str, encoder: Encoder, same_net: bo
         for page in pages(gallery.server, serving.name, fields[1:], size=WRITTEN):
             if not same_net:
                 looks = [look_of(unpacked(row["record"], gallery.files)) for row in page]
-                for row, vector in zip(page, _embedded(encoder, looks), strict=True):
+                for row, vector in zip(page, encoder.embed_looks(looks), strict=True):
                     row["embedding"] = vector[: encoder.dimensions]
             gallery.server("upsert", name, [dict(row) for row in page], seconds=60)
             bar.update(len(page))
@@ -339,8 +337,3 @@ def _names(gallery: MilvusGallery, name: str, entries: Sequence[Entry]) -> dict[
     others = [row_of_item(one.id) for one in entries if one.id not in names]
     found = rows_with(gallery.server, name, others, ("item", "name")) if others else []
     return {**dict.fromkeys((one.id for one in entries), ""), **{unsigned(row["item"]): row["name"] for row in found}, **names}
-
-
-def _embedded(encoder: Encoder, looks: Sequence[Look]) -> Iterator[npt.NDArray[np.float32]]:
-    for first in range(0, len(looks), BATCH):
-        yield from encoder.embed(np.stack([encoder.shown(look) for look in looks[first : first + BATCH]]))

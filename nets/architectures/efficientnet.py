@@ -9,10 +9,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nets.architectures.depthwise import DepthwiseConv
-from nets.architectures.posterior import PosteriorNet, Seen
+from nets.architectures.posterior import PosteriorNet, Seen, unit
 
 # blocks, kernel, stride of the first block, expansion, channels
 STAGES = (
@@ -88,7 +87,7 @@ class EfficientNet(PosteriorNet):
         what = last(where)
         features = self.features(self.head(what).mean((2, 3)))
         parts = _grid(where.float()).flatten(1), what.float().mean((2, 3))
-        return Seen(F.normalize(features.float()), torch.cat([F.normalize(part) for part in parts], dim=1) / 2**0.5)
+        return Seen(unit(features.float()), torch.cat([unit(part) for part in parts], dim=1) / 2**0.5)
 
 
 def _grid(maps: Tensor) -> Tensor:
