@@ -58,6 +58,7 @@ def test_any_number_of_drawings_come_out_in_their_order(old: Path, doodles: Sket
     assert [len(embeddings) for embeddings, _ in parts] == [BATCH] * (count // BATCH) + [count % BATCH] * (count % BATCH > 0)
     embeddings, logits = encoder.encode(doodles.select(np.arange(count)))
     assert embeddings.shape == (count, 1024) and logits.shape == (count, 3)
+    np.testing.assert_array_equal(encoder.embed_looks(drawings), embeddings)
     for row in range(0, count, 50):
         np.testing.assert_allclose(embeddings[row], encoder.embed(encoder.raster(drawings[row])[None])[0], atol=1e-5)
         np.testing.assert_array_equal(embeddings[row], parts[row // BATCH][0][row % BATCH])

@@ -207,7 +207,7 @@ def test_other_bad_requests(served: Served) -> None:
     nameless = {"Content-Type": "multipart/form-data; boundary=b"}
     as_text = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\nhello\r\n--b--\r\n'
     check_problem(requests.post(f"{served.url}/api/search", data=as_text, headers=nameless, timeout=60), 422, "file")
-    check_problem(requests.post(f"{served.url}/api/search", data=b"--b", headers=nameless, timeout=60), 422, "file")
+    check_problem(requests.post(f"{served.url}/api/search", data=b"--b", headers=nameless, timeout=60), 422, "body")
     for path, status, field in (
         ("/api/sketches/12", 404, "id"),
         ("/api/sketches/abc", 404, "id"),

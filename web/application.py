@@ -18,6 +18,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from search.live import LiveGallery
 from search.results import UnknownSketch
 from web.access import Identity, Turnstile, cors_headers, guard, safe_headers
+from web.forms import check_form
 from web.front import Answer, Front, Lane, Refused, Request, Way
 from web.maps import Maps
 from web.problems import InvalidRequest, problem_of, refusal_of
@@ -215,7 +216,9 @@ def _check_request(max_values: int) -> None:
         raise UnsupportedMediaType("send application/json")
     if request.mimetype not in ("application/json", "multipart/form-data"):
         raise UnsupportedMediaType("send application/json with `strokes`, or multipart/form-data with a `file`")
-    if request.mimetype == "application/json":
+    if request.mimetype == "multipart/form-data":
+        check_form(request.get_data(), request.mimetype_params.get("boundary", ""))
+    else:
         if _values(request.get_data()) > max_values:
             message = f"the body holds too many values: at most {max_values:,} are read; send fewer points or names"
             raise InvalidRequest([FieldError(field="body", message=message)])
