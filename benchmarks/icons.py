@@ -3,15 +3,18 @@
     python -m benchmarks.icons --data QUICKDRAW --mapping icons/mapping.json
 
 The packages are fetched by `npm pack` into --cache, and no icon is kept elsewhere. Each set is read as its SVG files and as
-PNG pictures of them. HOG and chamfer are asked the same; `own_svg` asks for each icon's SVG with its PNG.
+PNG pictures of them. HOG and chamfer are asked the same; `own_svg` asks for each icon's SVG with its PNG. `named` asks the
+search engine for the SVG files with their names and tags; `typed` types the class beside the drawing.
 """
 
 import argparse
 import json
 import subprocess
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +23,16 @@ from tqdm import tqdm
 
 from benchmarks.baselines import chamfer_distances, hit_rates, hog_distances, l2_distances
 from evaluation.provenance import provenance
+from indexer.build import build
 from nets.checkpoint import DEFAULT, find_checkpoint
 from nets.encoder import Encoder
+from search.engine import SearchEngine
 from sketches.errors import SketchError
+from sketches.item import Item
 from sketches.protocol import PROTOCOLS
 from sketches.sketch import Sketch, Strokes
 from sketches.sketch_set import SketchSet
+from sketches.table import entry_of, read_table, table_files
 from sketches.upload import read_upload
 
 PER_SET, QUERIES_PER_CLASS, SEED = 500, 5, 1
@@ -85,11 +92,39 @@ def main() -> None:
             if not args.without_baselines:
                 figures[f"{kind}_hog"] = hit_rates(hog_distances(asking, strokes), wanted)
                 figures[f"{kind}_chamfer"] = hit_rates(chamfer_distances(asking, strokes), wanted)
-        own = np.eye(len(files), dtype=bool)
+        figures |= with_names(encoder, files, things["svg"], [drawings[row] for row in rows], wanted)
+        drawn = np.array([b"".join(stroke.tobytes() for stroke in strokes) for strokes in things["svg"]], object)
+        own = drawn[:, None] == drawn  # sets have icons under two names
         figures["own_svg"] = hit_rates(l2_distances(vectors["png"], vectors["svg"]), own.__getitem__, (1,))
         print(one.name, json.dumps(figures))
         sets[one.name] = figures
     print(json.dumps({"sets": sets, "queries": len(drawings), "checkpoint": encoder.name, **provenance(SEED)}))
+
+
+def with_names(
+    encoder: Encoder,
+    files: list[Path],
+    strokes: list[Strokes],
+    drawings: list[Sketch],
+    wanted: Callable[[int], npt.NDArray[np.bool_]],
+) -> dict[str, dict[str, float]]:
+    """Hit rates of the search engine on items with names and tags: of the drawing, and with its class typed beside it."""
+    table = next((one for path in table_files(files[0].parent) if (one := read_table(path))), {})
+    items = [
+        Item(number, "", each, path.stem, entry_of(table, PurePosixPath(path.name)).tags)
+        for number, (path, each) in enumerate(zip(files, strokes, strict=True))
+    ]
+    found: dict[str, list[int]] = {"named": [], "typed": []}
+    with TemporaryDirectory() as folder:
+        build(Path(folder) / "gallery", iter(items), encoder, {})
+        engine = SearchEngine.open(Path(folder) / "gallery")
+        for query, drawing in enumerate(drawings):
+            for how, text in (("named", ""), ("typed", drawing.label)):
+                hits = engine.similar(drawing.strokes, text=text).hits
+                found[how].append(next((hit.rank for hit in hits if wanted(query)[hit.id]), PER_SET))
+    return {
+        how: {f"hit_rate@{k}": round(float((np.array(ranks) <= k).mean()), 4) for k in (1, 10)} for how, ranks in found.items()
+    }
 
 
 def asked(data: Path, classes: tuple[str, ...]) -> list[Sketch]:

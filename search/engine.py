@@ -34,20 +34,25 @@ from sketches.view import takes_pictures
 
 MAX_K = 1_000
 MAX_OFFSET = 10_000
-GUESSES = 3
+GUESSES = 3  # that are answered
+LIKELY = 10  # that items are called by
 
 Embedding = npt.NDArray[np.float32]  # (1024,)
 
 
 @dataclass(frozen=True)
 class Question:
-    """How many, from which place on, how far, of what, and called what. Raises SearchError for what nobody can answer."""
+    """How many, from which place on, how far, of what, and called what. Raises SearchError for what nobody can answer.
+
+    `likely` has what a drawing may be: items that are called so come nearer.
+    """
 
     k: int
     offset: int
     max_distance: float | None
     classes: Sequence[str] | None
     text: str
+    likely: tuple[Guess, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= MAX_K:
@@ -202,7 +207,8 @@ class SearchEngine(ABC):
         """The k items nearest to a drawing, given as strokes or as the bytes of a picture or SVG file; or to a picture.
 
         `classes` narrows the gallery to these; `offset` leaves out the nearest ones, to turn the page; nothing is farther than
-        `max_distance`. Items whose name, tags or class match a `text` (see `Words`) come before all others.
+        `max_distance`. Items whose name, tags or class match a `text` (see `Words`) come before all others. In a gallery of up
+        to 200,000 items, those whose name or tags say what the net takes the drawing for come before others that are as near.
 
         Raises SketchError for a drawing that is not one, SearchError for the rest, GalleryBusy while words are still read.
         """
@@ -214,10 +220,11 @@ class SearchEngine(ABC):
             raster = self.encoder.shown(look)
         with timed(stages, "embed"):
             embeddings, logits = self.encoder.exits(raster[None], mirrored=False)
-        results = self._search(embeddings[0], question, frozenset(), stages)
+        likely = self._guesses(logits[0])
+        results = self._search(embeddings[0], replace(question, likely=likely), frozenset(), stages)
         return replace(
             results,
-            guesses=self._guesses(logits[0]),
+            guesses=likely[:GUESSES],
             seen=look if isinstance(query, bytes) and not isinstance(look, Picture) else None,
             embedding=embeddings[0],
         )
@@ -305,7 +312,7 @@ class SearchEngine(ABC):
     def _guesses(self, logits: npt.NDArray[np.float32]) -> tuple[Guess, ...]:
         probabilities = softmax(logits.astype(np.float64))
         classes = self.encoder.config.classes
-        return tuple(Guess(classes[n], float(probabilities[n])) for n in np.argsort(-probabilities)[:GUESSES].tolist())
+        return tuple(Guess(classes[n], float(probabilities[n])) for n in np.argsort(-probabilities)[:LIKELY].tolist())
 
     def _search(self, query: Embedding, question: Question, excluded: Collection[int], stages: dict[str, float]) -> Results:
         with timed(stages, "search"):

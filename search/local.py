@@ -30,6 +30,11 @@ from sketches.sketch import Sketch
 
 log = logging.getLogger(__name__)
 
+LIKELY_NEARER = (
+    1.0  # an item of this name counts as so much nearer where the net is sure of it, less by the root where it is not
+)
+LIKELY_ITEMS = 200  # of those called so: the nearest are compared
+
 
 @dataclass(frozen=True)
 class _Changed:
@@ -247,14 +252,29 @@ class LocalEngine(SearchEngine):
             nearest += changed.additions.nearest(query, wanted, labels, excluded, keys)
         for square, key in nearest:
             found[key] = min(square, found.get(key, np.inf))
+        nearer = self._nearer(query, question, labels, changed, found) if question.likely else {}
         far = np.inf if question.max_distance is None else question.max_distance
         ranked = sorted(
-            (key not in matching, distance, key)
+            (key not in matching, distance - nearer.get(key, 0.0), key, distance)
             for key, square in found.items()
             if key not in excluded and (distance := max(0.0, square) ** 0.5) <= far
         )
         chosen = ranked[question.offset : question.offset + question.k]
-        return self._hits([(distance, key) for _, distance, key in chosen], question.offset, changed.additions)
+        return self._hits([(distance, key) for _, _, key, distance in chosen], question.offset, changed.additions)
+
+    def _nearer(
+        self, query: Embedding, question: Question, labels: frozenset[str] | None, changed: _Changed, found: dict[int, float]
+    ) -> dict[int, float]:
+        """How much nearer the items count, by id, that are called what the drawing may be; the nearest of them join `found`."""
+        strength = self._words.called({guess.label: LIKELY_NEARER * guess.probability**0.5 for guess in question.likely})
+        if strength is None:
+            return {}
+        rows = self._there(strength > 0, labels, changed)
+        if not rows.any():
+            return {}
+        wanted = max(LIKELY_ITEMS, question.offset + question.k)
+        found |= self._nearest_items(query, wanted, _ranges(rows[self.snapshot.view_items]), changed)
+        return dict(zip(self.snapshot.ids[rows].tolist(), strength[rows].tolist(), strict=True))
 
     def _called(self, question: Question) -> tuple[Hit, ...]:
         changed = self._changed
@@ -276,13 +296,19 @@ class LocalEngine(SearchEngine):
         """Which items of the snapshot (N,) and which added ones match a text; only those that are there, and of `labels`."""
         items = changed.additions.items
         rows, keys = self._words.matches(text, items)
-        rows[list(changed.gone)] = False
-        if labels is not None:
-            inside = np.zeros_like(rows)
-            for number in self._numbers(labels):
-                inside[slice(*self.snapshot.class_starts[number : number + 2].tolist())] = True
-            rows &= inside
+        rows = self._there(rows, labels, changed)
         return rows, [items[key] for key in keys if labels is None or items[key].label in labels]
+
+    def _there(self, rows: npt.NDArray[np.bool_], labels: frozenset[str] | None, changed: _Changed) -> npt.NDArray[np.bool_]:
+        """Those of the rows (N,) that are still there, and of `labels`."""
+        rows = rows.copy()
+        rows[list(changed.gone)] = False
+        if labels is None:
+            return rows
+        inside = np.zeros_like(rows)
+        for number in self._numbers(labels):
+            inside[slice(*self.snapshot.class_starts[number : number + 2].tolist())] = True
+        return rows & inside
 
     def _numbers(self, labels: frozenset[str]) -> list[int]:
         """The snapshot's numbers of classes, those it has, ascending."""

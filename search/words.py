@@ -17,7 +17,10 @@ from search.synonyms import meanings
 from sketches.item import Item, plain_text
 
 MAX_TEXT = 200  # characters
-PATIENCE = 2.0  # seconds that a question waits while the words are read for the first time
+PATIENCE = 2.0  # seconds that a question waits while the words are read for the first time,
+SHORT = 0.3  # and that a drawing waits, which is searched without them otherwise
+MAX_CALLED = 200_000  # items: the words of more are read only for those who type
+CALLED, TAGGED = 1.0, 0.5  # how much it says that an item is called like a class, or has a tag like it
 
 # Letters, numbers and symbols make words, so that an emoji or an integral sign is one; accents are passed over.
 _WORDS = "tokenize=\"unicode61 remove_diacritics 2 categories 'L* N* Co S*'\""
@@ -40,6 +43,7 @@ class Words:
         self._database.execute(f"CREATE VIRTUAL TABLE items USING fts5(name, tags, content='', {_WORDS})")
         self._database.execute(f"CREATE VIRTUAL TABLE added USING fts5(label, name, tags, {_WORDS})")
         self._added: dict[int, Item] = {}
+        self._called: dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]] = {}  # by class
 
     def matches(self, text: str, added: Mapping[int, Item]) -> tuple[npt.NDArray[np.bool_], frozenset[int]]:
         """Which items of the snapshot (N,) match a text, and which of those added, by id. A text without words matches none.
@@ -76,17 +80,47 @@ class Words:
             keys = keys & found if number else found
         return rows, keys
 
+    def called(self, classes: Mapping[str, float]) -> npt.NDArray[np.float32] | None:
+        """How much of the items of the snapshot (N,) is called like one of these classes, each of which counts so much.
+
+        None where the gallery is large, or where its words are not read yet.
+        """
+        if len(self._snapshot) > MAX_CALLED:
+            return None
+        try:
+            self._ready(SHORT)
+        except GalleryBusy:
+            return None
+        strength = np.zeros(len(self._snapshot), np.float32)
+        with self._lock:
+            for name, counts in classes.items():
+                if name not in self._called:
+                    self._called[name] = self._called_like(name)
+                rows, how = self._called[name]
+                strength[rows] = np.maximum(strength[rows], counts * how)
+        return strength
+
+    def _called_like(self, name: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Rows of items whose name or tags have all words of a class, or of another name of it; and how much that says."""
+        found: dict[int, float] = {}
+        for columns, says in (("{name tags}", TAGGED), ("name", CALLED)):
+            for way in meanings(name):
+                pieces = ['"{}"'.format(piece.replace('"', '""')) for piece in way.split() if any(map(_in_words, piece))]
+                if pieces:
+                    found |= dict.fromkeys(self._found("items", f"{columns} : ({' AND '.join(pieces)})"), says)
+        return np.array([*found], np.int64), np.array([*found.values()], np.float32)
+
     def lengths(self) -> npt.NDArray[np.uint16]:
         """Characters (N,) of what each item of the snapshot is called: its name, else its class."""
         return self._ready()
 
-    def _ready(self) -> npt.NDArray[np.uint16]:
+    def _ready(self, patience: float = PATIENCE) -> npt.NDArray[np.uint16]:
         with self._lock:
             if self._read is None:
                 self._read = Future()
                 threading.Thread(target=self._read_all, args=(self._read,), name="words", daemon=True).start()
         try:
-            return self._read.result(PATIENCE)
+            return self._read.result(patience)
         except TimeoutError as error:
             raise GalleryBusy("the words of the gallery are being read for the first time; ask again in a moment") from error
 

@@ -11,10 +11,12 @@ from sketches.mask import Mask, grown, opened
 
 SOLID = 0.15  # of the longest side: ink that is nowhere wider is all lines
 PEN = 0.21  # of the longest side: a pen is no wider
-EVEN = 0.17  # of a line's length may be wider than the pen by WIDER: where lines meet
+NARROW = 0.7  # of its usual width: a pen is nowhere so narrow, but for
+UNEVEN = 0.08  # of a line's length, at its ends
+MET = 0.17  # of its length may be wider by WIDER: where lines meet
 WIDER = 1.3
-MEETING = 2.4  # so many times wider than the pen is no place where lines meet
-BARE = 0.22  # of the ink may be missed, and as much drawn beside it, where the pen goes along its middle
+MEETING = 2.4  # so many times wider is no place where lines meet
+BARE = 0.22  # of the ink may be missed where the pen goes along its middle
 SHORTEST = 1.9  # widths: what is shorter than that is no line
 LIMB = 4.0  # widths: a line that leads away from an area is as long, and
 THIN = 0.4  # times as wide as what is solid, at most
@@ -77,14 +79,13 @@ def is_line(spot: _Spot, side: int) -> bool:
     width = spot.width
     if width > PEN * side or spot.length < SHORTEST * width or 2 * float(spot.reach.max()) > MEETING * width:
         return False
-    if float(np.mean(2 * spot.reach[spot.middle] > WIDER * width)) > EVEN:
+    widths = 2 * spot.reach[spot.middle] / width
+    if float(np.mean(widths < NARROW)) > UNEVEN or float(np.mean(widths > WIDER)) > MET:
         return False
     margin = int(width) + 2
     drawn = grown(np.pad(np.where(spot.middle, 255, 0).astype(np.uint8), margin), width / 2 + min(1.5, width / 20)) > 0
     there = np.pad(spot.mask, margin) > 0
-    bare = BARE * np.count_nonzero(there)
-    # A width is known to a pixel.
-    return bool(np.count_nonzero(there & ~drawn) < bare and np.count_nonzero(drawn & ~there) < bare + spot.length)
+    return bool(np.count_nonzero(there & ~drawn) < BARE * np.count_nonzero(there))
 
 
 def _area(spot: _Spot, least: float) -> Mask:

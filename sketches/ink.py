@@ -9,12 +9,13 @@ from sketches.errors import PictureError
 from sketches.frame import without_border, without_frame, without_rules
 from sketches.mask import Mask, grown, opened
 from sketches.paper import without_desk
-from sketches.picture import Colours, Grey
+from sketches.picture import Colours, Grey, most_of
 
 MIN_CONTRAST = 24  # of 255, between ink and paper
 EVEN = 3  # of 255: no photographed paper is as even as that
 PAPER_SIDE = 160  # light changes slowly: a picture of this size shows it
 SMALL = 300  # pixels
+TINY = 4  # times enlarged
 FILL = 0.12  # of the longest side: areas wider than this are a ground on which darker lines can be seen
 OUTLINED = 0.6  # of an area's edge that is drawn as a line, where the area was coloured in
 
@@ -49,12 +50,14 @@ def _ink_of(colours: Colours, zoom: int, cut: bool) -> Ink:
     if np.median(border) < 128:
         picture = ~picture
     darkness, ruled = without_rules(np.asarray(cv2.subtract(_paper(picture), picture), np.uint8))
-    if zoom >= 4:  # blurred into one another: lines are what is darker than its surroundings
+    if zoom >= TINY:  # blurred into one another: lines are what is darker than its surroundings
         darkness = np.asarray(cv2.subtract(darkness, (0.8 * cv2.GaussianBlur(darkness, (0, 0), zoom)).astype(np.uint8)))
     ink, framed = without_frame(_coloured_in(darkness, _dark(darkness)))
     if not ink.any():
         raise PictureError("no drawing stands out from the paper: use a darker pen or more light")
     notes = ("the lines of the paper were left out",) if ruled else ()
+    if zoom >= TINY:
+        notes = (*notes, "the picture is tiny, so that lines may have run into one another; a larger one is read better")
     return Ink(ink, (*notes, "the frame around the drawing was left out") if framed or cut else notes)
 
 
@@ -64,7 +67,7 @@ def _grey(colours: Colours) -> Grey:
     smooth = cv2.medianBlur(colours, 3) if min(colours.shape[:2]) > 64 else colours
     border = np.concatenate([smooth[0], smooth[-1], smooth[:, 0], smooth[:, -1]])
     paper = np.median(border, axis=0).astype(np.uint8)
-    away = cv2.absdiff(smooth, np.broadcast_to(paper, smooth.shape)).max(axis=2)
+    away = most_of(np.asarray(cv2.absdiff(smooth, np.broadcast_to(paper, smooth.shape)), np.uint8))
     inked = away > 0.6 * np.percentile(away, 99.8)
     if not inked.any():
         return grey

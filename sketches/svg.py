@@ -16,7 +16,7 @@ from sketches.areas import SOLID
 from sketches.errors import DamagedSketch, PictureError
 from sketches.ink import Ink, find_ink
 from sketches.mask import Mask, opened
-from sketches.picture import Colours, read_picture
+from sketches.picture import Colours, most_of, read_picture
 from sketches.reading import Reading
 from sketches.sketch import Stroke, Strokes, check_strokes
 from sketches.svg_document import Document, read_document
@@ -44,7 +44,8 @@ def read_svg(data: bytes) -> Reading:
         painted = []  # so many are no drawing's lines
     picture, ink = _shown(document)
     lines = [(piece, shape.width) for shape in painted if shape.width for piece in shape.pieces]
-    areas = [shape.pieces for shape in painted if not shape.width and shape.filled and _solid(shape.pieces, ink.mask)]
+    fills = [tuple(map(_closed, shape.pieces)) for shape in painted if not shape.width and shape.filled]
+    areas = [pieces for pieces in fills if _solid(pieces, ink.mask)]
     strokes = _seen([line for line, _ in lines], ink.mask) + _seen([edge for area in areas for edge in area], _edges(picture))
     rest = _beside(lines, areas, ink.mask)
     inked = np.count_nonzero(ink.mask)
@@ -101,7 +102,7 @@ def _seen(lines: list[Stroke], shown: Mask) -> Strokes:
 
 def _edges(picture: Colours) -> Mask:
     """255 where colours change abruptly."""
-    steps = cv2.morphologyEx(picture, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)).max(axis=2)
+    steps = most_of(np.asarray(cv2.morphologyEx(picture, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8))
     return np.where(steps > 48, 255, 0).astype(np.uint8)
 
 
@@ -110,6 +111,11 @@ def _solid(pieces: tuple[Stroke, ...], ink: Mask) -> bool:
     area = _filled(np.zeros_like(ink), pieces, 255)
     _, _, width, height = cv2.boundingRect(ink)
     return bool(np.count_nonzero(opened(area, SOLID * max(width, height))) > SOLID_SHARE * np.count_nonzero(area))
+
+
+def _closed(edge: Stroke) -> Stroke:
+    """A fill ends where it began, also where the file does not say so."""
+    return edge if (edge[0] == edge[-1]).all() else np.concatenate((edge, edge[:1]))
 
 
 def _filled(mask: Mask, pieces: tuple[Stroke, ...], value: int) -> Mask:

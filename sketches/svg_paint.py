@@ -60,8 +60,8 @@ class Shape:
     filled: bool
 
 
-def fit_viewport(root: Element) -> tuple[int, int]:
-    """Give the root a size of at most SIDE pixels and a viewBox; the size. The picture's shape stays as the file says."""
+def fit_viewport(root: Element, side: int = SIDE) -> tuple[int, int]:
+    """Give the root a size of at most `side` pixels and a viewBox; the size. The picture's shape stays as the file says."""
     box = _numbers(root.get("viewBox", ""))
     width, height = (_length(root.get(name, ""), 0.0) for name in ("width", "height"))
     if len(box) != 4 or box[2] <= 0 or box[3] <= 0:
@@ -75,7 +75,7 @@ def fit_viewport(root: Element) -> tuple[int, int]:
         width, height = (
             (width, width * box[3] / box[2]) if width > 0 else (height * box[2] / box[3], height) if height > 0 else box[2:]
         )
-    scale = SIDE / max(width, height)
+    scale = side / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     for name, value in zip(("width", "height"), size, strict=True):
         root.set(name, str(value))

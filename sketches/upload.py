@@ -10,7 +10,7 @@ from sketches.svg import read_svg
 from sketches.svg_document import looks_like_svg
 from sketches.trace import trace
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".svg", ".svgz")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".svg", ".svgz")
 
 
 def read_file(data: bytes) -> Reading:

@@ -116,4 +116,5 @@ def test_one_drawing_in_parts_is_one_drawing() -> None:
 
 def test_a_bitmap_of_28_pixels_is_read() -> None:
     tiny = cv2.resize(255 - drawn(HOUSE, 448, 24), (28, 28), interpolation=cv2.INTER_AREA)
-    assert likeness(read_file(saved(Image.fromarray(tiny), "PNG")).strokes, HOUSE) > 0.5
+    read = read_file(saved(Image.fromarray(tiny), "PNG"))
+    assert likeness(read.strokes, HOUSE) > 0.5 and "a larger one is read better" in read.notes[0]

@@ -129,7 +129,8 @@ def test_a_thumbnail_is_drawn_under_the_pointer(page: Page) -> None:
     labels(page)
     page.wait_for_function("() => document.querySelector('#results img').naturalWidth > 0")
     page.locator("#results .open").first.hover()
-    expect(page.locator("#results li:first-child svg path").first).to_be_attached()
+    expect(page.locator("#results li:first-child .open svg path").first).to_be_attached()
+    page.locator("#status").hover()
     expect(page.locator("#results li:first-child img")).to_be_attached()  # and comes back
 
 

@@ -123,3 +123,9 @@ def test_a_damaged_picture_is_refused_or_read_but_never_crashes(format: str) -> 
             data[place] = rng.integers(256)
         with suppress(PictureError):
             assert max(read_picture(bytes(data[: rng.integers(len(data) // 2, len(data) + 1)])).shape) <= MAX_SIDE
+
+
+def test_without_its_library_a_heic_photo_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sketches.picture.FORMATS", ["PNG", "JPEG"])
+    with pytest.raises(PictureError, match="pillow-heif is installed; save the photo as JPEG"):
+        read_picture(b"\0\0\0\x1cftypheic\0\0\0\0mif1heic")

@@ -186,3 +186,28 @@ def test_a_text_that_cannot_be_is_told_by_name(served: Served) -> None:
     check_problem(search(served, text=""), 422, "strokes")
     check_problem(requests.post(f"{served.url}/api/search", files={"k": (None, "3")}, timeout=60), 422, "file")
     assert search(served, text="no such thing").json()["hits"] == search(served, text=" - ").json()["hits"] == []
+
+
+def test_what_a_drawing_may_be_called_comes_nearer_and_distances_stay_true(
+    encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.words.SHORT", 60.0)  # the words are waited for, however slow the machine is
+    house, cat = doodle("house", 1).strokes, doodle("cat", 1).strokes
+    asked = doodle("house", 3).strokes
+    names = {1: "box", 2: "home", 3: "hometown", 4: "pet"}
+    items = [Item(key, "", house if key < 2 else cat, name, ("house",) if key == 4 else ()) for key, name in names.items()]
+    build(tmp_path / "named", iter(items), encoder, {})
+    build(tmp_path / "plain", (Item(item.id, "house" if item.id == 3 else "x", item.strokes) for item in items), encoder, {})
+    named, plain = (SearchEngine.open(tmp_path / name) for name in ("named", "plain"))
+    likely = named.similar(asked).guesses
+    assert likely[0].label == "house" and likely[0].probability > 0.3 and len(likely) == 3
+    # Of three equal pictures of a cat the one called home comes first, the one tagged so second; a longer word is another word.
+    assert [hit.id for hit in named.similar(asked).hits if hit.id > 1] == [2, 4, 3]
+    assert [hit.id for hit in plain.similar(asked).hits] == [1, 2, 3, 4]  # classes do not count
+    assert {hit.id: hit.distance for hit in named.similar(asked).hits} == {
+        hit.id: hit.distance for hit in plain.similar(asked).hits
+    }
+    assert [hit.id for hit in named.similar(asked, 1, offset=2).hits] == [named.similar(asked).hits[2].id]
+    embedding = named.similar(asked).embedding
+    assert embedding is not None  # without a net's guess there is nothing to be called
+    assert [hit.id for hit in named.similar_to_embedding(embedding).hits] == [1, 2, 3, 4]

@@ -1,6 +1,8 @@
 """The routes of the page, of single sketches, and of the gallery as a whole."""
 
 import hashlib
+import re
+from urllib.parse import quote
 
 from flask import Response, jsonify, request
 from spectree import Response as Answers
@@ -61,9 +63,11 @@ def add_browse_routes(trazo: Application) -> None:
         """What a sketch looked like in its file, small; its strokes as an SVG where it came as strokes."""
         item = live.engine.item(id_of(key))
         kept = item.picture
+        answer = _strokes_as_svg(item) if kept is None else Response(kept.data, mimetype=kept.media_type)
+        called = _file_name(item, kept.media_type if kept else "image/svg+xml")
+        answer.headers["Content-Disposition"] = f"inline; filename*=UTF-8''{quote(called, safe='')}"  # a header is ASCII
         if kept is None:
-            return _strokes_as_svg(item)
-        answer = Response(kept.data, mimetype=kept.media_type)
+            return answer
         # Made safe when it was read; and should it be opened by itself, nothing in it may run or load.
         answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
         return _validated(answer, hashlib.sha256(kept.data).hexdigest()[:24])
@@ -88,6 +92,12 @@ def add_browse_routes(trazo: Application) -> None:
             classes=counts,
         )
         return jsonify(answer.model_dump())
+
+
+def _file_name(item: Item, media_type: str) -> str:
+    """What a browser calls the picture of an item that it saves."""
+    called = re.sub(r'[\\/:*?"<>|]', "_", item.name or item.label or str(item.id)).strip(". ") or str(item.id)
+    return f"{called}.{media_type.removeprefix('image/').removesuffix('+xml')}"
 
 
 def _strokes_as_svg(sketch: Sketch) -> Response:

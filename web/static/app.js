@@ -198,6 +198,7 @@ const act = {
       say(error.message, true);
     }
   },
+  copyTag: (tag) => copy(tag, tag),
   async why({ id, label }) {
     const pictured = looksAt() && !picture.hidden;
     if (!pictured && (looksAt() === "photographs" || !canvas.strokes.length)) {

@@ -1,4 +1,4 @@
-// One result: a thumbnail that is drawn stroke by stroke under the pointer, and what can be done with it.
+// One result: a thumbnail, under the pointer the strokes that were read of it, and what can be done with it.
 
 import { getSketch, thumbnail } from "./api.js";
 
@@ -9,7 +9,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 /** What people call a sketch: its name; a picture, which is named as its file is, its class. */
 export const calledSo = ({ name, label }) => (document.body.dataset.looksAt ? label || name : name || label) || "without a name";
 
-/** `act` has what its buttons do: from(hit), like(hit), unlike(hit), copy(hit), why(hit), and where it is allowed one(hit, button); `kinds` may name "like" or "unlike" where it is an example, and "far". */
+/** `act` has what its buttons do: from(hit), like(hit), unlike(hit), copy(hit), copyTag(tag), why(hit), and where it is allowed one(hit, button); `kinds` may name "like" or "unlike" where it is an example, and "far". */
 export function card(hit, act, kinds) {
   const item = element("li", { className: kinds.filter(Boolean).join(" ") });
   const chosen = kinds.find((kind) => kind.endsWith("like"));
@@ -23,16 +23,18 @@ export function card(hit, act, kinds) {
   open.setAttribute("aria-label", `${called}${far && `, distance ${far}`}. Search from this sketch`);
   open.append(image, line);
   open.addEventListener("click", () => act.from(hit));
-  for (const event of ["pointerenter", "focus"]) open.addEventListener(event, () => draw(hit.id, image));
+  const about = element("p", { className: "about" });
+  for (const event of ["pointerenter", "focusin"]) item.addEventListener(event, () => meet(hit.id, item, image, about, act));
   const doing = element("div", { className: "doing" });
   doing.append(
     small("+", `More like this ${called}`, () => act.like(hit), chosen === "like"),
     small("−", `Less like this ${called}`, () => act.unlike(hit), chosen === "unlike"),
     ...(hit.name ? [small(sheets(), `Copy the name, or the command, of ${hit.name}`, () => act.copy(hit))] : []),
+    save(hit.id, called),
     small("?", `What the match with this ${called} rests on`, () => act.why(hit)),
     ...(act.one ? [small("✓", `That's the one: let my drawing find this ${called} from now on`, (event) => act.one(hit, event.target))] : []),
   );
-  item.append(open, doing);
+  item.append(open, about, doing);
   return item;
 }
 
@@ -44,6 +46,14 @@ export function start(sketch, from) {
   open.addEventListener("click", () => from(sketch));
   item.append(open);
   return item;
+}
+
+/** The picture of a sketch as a file; the server says how it is called. */
+function save(id, called) {
+  const words = `Save the file of ${called}`;
+  const anchor = element("a", { href: thumbnail(id), download: "", className: "button", title: words, textContent: "↓" });
+  anchor.setAttribute("aria-label", words);
+  return anchor;
 }
 
 /** Two sheets, the sign for copying: drawn, since many fonts lack it. */
@@ -65,32 +75,69 @@ function small(sign, words, act, pressed) {
   return button;
 }
 
-/** Put the strokes in place of the image and draw them one after the other; then the image comes back. */
-async function draw(id, image) {
-  if (calm.matches || image.dataset.drawing || !image.naturalWidth) return;
-  image.dataset.drawing = "yes";
+/** Who points at a card is told its tags and its link, and sees the strokes that a search compares. */
+async function meet(id, item, image, about, act) {
+  if (item.dataset.met) return;
+  item.dataset.met = "yes";
   try {
-    const { strokes } = await getSketch(id);
-    if (!strokes.length) return; // a picture
-    const svg = picture(strokes);
-    image.replaceWith(svg);
-    const lengths = [...svg.children].map((path) => path.getTotalLength());
-    const total = lengths.reduce((sum, length) => sum + length, 0) || 1;
-    let delay = 0;
-    const finished = [...svg.children].map((path, n) => {
-      const duration = (DRAWN_IN * lengths[n]) / total;
-      path.setAttribute("stroke-dasharray", `${lengths[n]} ${lengths[n] + 1}`);
-      const shown = path.animate([{ strokeDashoffset: lengths[n] }, { strokeDashoffset: 0 }], { duration, delay, fill: "both" });
-      delay += duration;
-      return shown.finished;
-    });
-    await Promise.all(finished);
-    svg.replaceWith(image);
+    const { strokes, tags, link } = await getSketch(id);
+    const others = tags.filter((tag) => !isSign(tag)).join(" · ");
+    about.replaceChildren(
+      ...tags.filter(isSign).map((tag) => sign(tag, act)),
+      ...(link ? [source(link)] : []),
+      ...(others ? [element("span", { textContent: others, title: others })] : []),
+    );
+    if (strokes.length && image.naturalWidth && isMet(item)) await show(strokes, image, item);
   } catch {
-    // Gone from the gallery, or from the page: there is nothing to draw.
+    // Gone from the gallery, or from the page: there is nothing to show.
   } finally {
-    delete image.dataset.drawing;
+    delete item.dataset.met;
   }
+}
+
+const isMet = (item) => item.matches(":hover, :focus-within");
+
+/** A character or a command: what one searches by drawing to write it. */
+const isSign = (tag) => tag.startsWith("\\") || [...tag].length === 1;
+
+function sign(tag, act) {
+  const button = element("button", { type: "button", textContent: tag, title: `Copy ${tag}` });
+  button.addEventListener("click", () => act.copyTag(tag));
+  return button;
+}
+
+/** Where a sketch comes from; the server takes no other links than those of http and https. */
+function source(link) {
+  return element("a", { href: link, textContent: new URL(link).host, target: "_blank", rel: "noopener noreferrer", title: link });
+}
+
+/** Draw the strokes in place of the image, one after the other, for as long as somebody points there. */
+async function show(strokes, image, item) {
+  const svg = picture(strokes);
+  image.replaceWith(svg);
+  if (!calm.matches) drawInTurn([...svg.children]);
+  await left(item);
+  svg.replaceWith(image);
+}
+
+function drawInTurn(paths) {
+  const lengths = paths.map((path) => path.getTotalLength());
+  const total = lengths.reduce((sum, length) => sum + length, 0) || 1;
+  let delay = 0;
+  paths.forEach((path, n) => {
+    const duration = (DRAWN_IN * lengths[n]) / total;
+    path.setAttribute("stroke-dasharray", `${lengths[n]} ${lengths[n] + 1}`);
+    path.animate([{ strokeDashoffset: lengths[n] }, { strokeDashoffset: 0 }], { duration, delay, fill: "both" });
+    delay += duration;
+  });
+}
+
+/** When pointer and keyboard are elsewhere. */
+function left(item) {
+  return new Promise((resolve) => {
+    const check = () => isMet(item) || resolve();
+    for (const event of ["pointerleave", "focusout"]) item.addEventListener(event, () => requestAnimationFrame(check));
+  });
 }
 
 function picture(strokes) {
