@@ -23,7 +23,10 @@ class Teachers:
     """Nets that answer together, by the softmax of their mean logits. `views` are what they look at, each once."""
 
     def __init__(self, paths: Sequence[Path], classes: Sequence[str], device: str, precision: str) -> None:
-        """A teacher may know more classes than these; raises CheckpointError for one that knows fewer, or photographs."""
+        """A teacher may know more classes than these.
+
+        Raises CheckpointError for one that knows fewer, DamagedSketch for one that looks at pictures as they are.
+        """
         self._device, self._precision = torch.device(device), precision
         self.views: list[RasterSpec] = []
         self._members = []
