@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from indexer.database import copy_database, create, reading, writing_to
 from indexer.errors import ChangeRefused, GalleryBusy, GalleryError, OverlayError
+from indexer.kind import kind_of
 from indexer.record import decode_item, decode_view, encode_item, encode_view
 from indexer.rows import SCHEMA, Mark, Row, Rows
 from indexer.stored import pack_embedding, signed, unpack_embedding, unsigned
@@ -167,7 +168,7 @@ class Overlay:
             )
 
     def items(self, held: int, net: str) -> Iterator[Added]:
-        """The items that were added after number `held`, with their pictures, by label and id; one at a time in memory."""
+        """The items that were added after number `held`, with their pictures, by kind and id; one at a time in memory."""
         with self._reading() as rows:
             for row in rows.after("items", held, order="label, id < 0, id"):
                 if not row.gone:
@@ -228,7 +229,7 @@ class Overlay:
                     raise ChangeRefused(message, key)
                 seen.add(key)
                 _clear(rows, key, number)
-                rows.put("items", Row(signed(key), number, one.item.label, record))
+                rows.put("items", Row(signed(key), number, kind_of(one.item), record))
                 rows.put_embedding(signed(key), 0, net, embedding)
             return rows.finish(number).number
 

@@ -118,6 +118,7 @@ class LiveGallery:
         tags: tuple[str, ...] = (),
         link: str = "",
         picture: Picture | None = None,
+        set: str = "",
     ) -> Item:
         """Add a drawing, or without strokes a picture, searchable and on the disk once this returns; under a new id unless one
         is given.
@@ -126,7 +127,7 @@ class LiveGallery:
         GalleryError, OSError where the disk fails; then nothing has changed.
         """
         chosen = secrets.randbits(63) if key is None else key
-        item = checked(Item(chosen, label, strokes, name, tags, link, picture))
+        item = checked(Item(chosen, label, strokes, name, tags, link, picture, set))
         engine = self._engine
         added = embed_items([item], engine.encoder)
         try:
@@ -134,7 +135,7 @@ class LiveGallery:
                 changes.change(added=added)
         except ChangeRefused as error:
             if key is None:  # two random numbers of 63 bits were the same
-                return self.add(label, strokes, name=name, tags=tags, link=link, picture=picture)
+                return self.add(label, strokes, name=name, tags=tags, link=link, picture=picture, set=set)
             raise DuplicateSketch(
                 f"the gallery has a sketch {key} already: remove it, or leave the id out", field="id"
             ) from error

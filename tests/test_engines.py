@@ -273,6 +273,52 @@ def test_a_change_is_made_whole_or_not_at_all(changing: tuple[Gallery, LiveGalle
     assert opened.similar(doodles.strokes(300), 1).hits[0].name == "a name"
 
 
+def test_a_search_keeps_to_its_sets_whatever_becomes_of_the_gallery(
+    changing: tuple[Gallery, LiveGallery], doodles: SketchSet, tmp_path: Path
+) -> None:
+    place, live = changing
+    names = ("icons/lucide", "icons/tabler", "symbols", "icons/lucide")
+    new = [Item(n + 1, "new" if n else doodles.label(0), doodles.strokes(100 + n), set=name) for n, name in enumerate(names)]
+
+    def told(engine: SearchEngine) -> list[object]:
+        everywhere = [(hit.id, hit.set, hit.label) for hit in engine.similar(doodles.strokes(100), 100).hits]
+        found: list[object] = [engine.sets(), engine.classes(), everywhere, engine.item(2).set]
+        for sets, classes, ids in (
+            (["icons"], None, {1, 2, 4}),
+            (["icons/lucide"], None, {1, 4}),
+            (["icons/tabler", "symbols"], None, {2, 3}),
+            (["icons"], ["new"], {2, 4}),
+            (["symbols"], [doodles.label(0)], set()),
+        ):
+            hits = engine.similar(doodles.strokes(100), 100, classes, sets=sets).hits
+            assert [hit.id for hit in hits] == [key for key, *_ in everywhere if key in ids]
+            later = engine.similar(doodles.strokes(100), 1, classes, sets=sets, offset=1).hits
+            assert [hit.id for hit in later] == [hit.id for hit in hits[1:2]]
+        with pytest.raises(SearchError, match=r"no set 'lucide'; it has icons, icons/lucide, icons/tabler, symbols$"):
+            engine.similar_to_id(1, sets=["lucide"])
+        return found
+
+    with pytest.raises(SearchError, match="leave sets out"):
+        live.engine.similar(doodles.strokes(100), sets=["icons"])
+    change_gallery(place, added=new, encoders=[live.engine.encoder])
+    eventually(lambda: len(live.engine) == 44)
+    live.add_view(1, doodles.strokes(200))
+    before = told(live.engine)
+    assert before[0] == {"icons": 3, "icons/lucide": 2, "icons/tabler": 1, "symbols": 1}
+    assert live.engine.similar(doodles.strokes(200), 5, sets=["icons/lucide"]).hits[0].id == 1  # by its view
+    first, good = live.engine.snapshot.name, Gate(True, "", {})
+    if isinstance(place, Address):
+        rebuild_on_milvus(gallery_at(place), live.engine.encoder, lambda *arrays: good)
+    else:
+        rebuild(place, live.engine.encoder, lambda *arrays: good)
+    eventually(lambda: live.engine.snapshot.name != first)
+    assert told(live.engine) == before and len(live.views(1)) == 1
+    copy(place, tmp_path / "copy")
+    assert told(SearchEngine.open(tmp_path / "copy")) == before
+    live.remove(3)
+    assert live.engine.sets() == {"icons": 3, "icons/lucide": 2, "icons/tabler": 1}
+
+
 def test_a_build_that_would_undo_changes_is_refused_before_it_embeds(
     changing: tuple[Gallery, LiveGallery], doodles: SketchSet, encoder: Encoder
 ) -> None:

@@ -12,7 +12,7 @@ from werkzeug.datastructures import FileStorage
 from indexer.overlay import MAX_BY
 from search.engine import MAX_K, MAX_OFFSET
 from search.words import MAX_TEXT
-from sketches.item import MAX_LABEL
+from sketches.item import MAX_LABEL, MAX_SET
 from sketches.sketch import MAX_POINTS, MAX_STROKES
 
 MAX_QUERIES = 64  # in one request
@@ -29,11 +29,24 @@ MaxDistance = Annotated[
 ]
 WithEmbedding = Annotated[bool, Field(description="Answer with the embedding of the drawing too.")]
 ClassName = Annotated[str, Field(max_length=MAX_LABEL)]
+SetName = Annotated[str, Field(min_length=1, max_length=MAX_SET)]
+
+
+def _listed(value: object) -> object:
+    """In a form or a query string, one value comes as a string of its own."""
+    return [value] if isinstance(value, str) else value
+
+
 Classes = Annotated[
     list[ClassName] | None,
-    # In a form or a query string, one value comes as a string of its own.
-    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    BeforeValidator(_listed),
     Field(min_length=1, max_length=1_000, description="Only sketches of these classes; default: of any."),
+]
+
+Sets = Annotated[
+    list[SetName] | None,
+    BeforeValidator(_listed),
+    Field(min_length=1, max_length=1_000, description="Only sketches of these sets, or of sets below; default: of any."),
 ]
 
 Text = Annotated[
@@ -44,6 +57,7 @@ Text = Annotated[
 Label = Annotated[
     str, Field(min_length=1, max_length=MAX_LABEL, pattern=r"^\S(.*\S)?$", description="The class, as it is shown.")
 ]
+NewSet = Annotated[str, Field(max_length=MAX_SET, description="The set it is added to, as `icons/lucide`; default: none.")]
 NewId = Annotated[
     str | None,
     Field(pattern=r"^[0-9]{1,20}$", description="An unsigned 64-bit number the gallery does not have; default: a new one."),
@@ -71,6 +85,7 @@ class _Asked(_Input):
     offset: Offset = 0
     max_distance: MaxDistance = None
     classes: Classes = None
+    sets: Sets = None
     text: Text = ""
 
 
@@ -151,6 +166,7 @@ class NewStrokes(_Drawing):
     """A drawing to add."""
 
     label: Label
+    set: NewSet = ""
     id: NewId = None
 
 
@@ -161,6 +177,7 @@ class NewUpload(_Input):
 
     file: File
     label: Label
+    set: NewSet = ""
     id: NewId = None
 
 
@@ -176,6 +193,7 @@ class HitAnswer(BaseModel):
     id: str
     label: str
     name: str = ""
+    set: str = ""
     distance: float | None
     rank: int
 
@@ -287,10 +305,11 @@ class PlaceAnswer(BaseModel):
 
 
 class SketchAnswer(BaseModel):
-    """One sketch of the gallery; name, tags and link where it has them."""
+    """One sketch of the gallery; set, name, tags and link where it has them."""
 
     id: str
     label: str
+    set: str = ""
     name: str = ""
     tags: list[str] = []
     link: str = ""
@@ -325,6 +344,13 @@ class ClassAnswer(BaseModel):
     sketches: int
 
 
+class SetAnswer(BaseModel):
+    """A set of the gallery and how many sketches it has, with all sets below: `icons/lucide` is below `icons`."""
+
+    set: str
+    sketches: int
+
+
 class ExampleAnswer(BaseModel):
     """A sketch to start from."""
 
@@ -333,8 +359,9 @@ class ExampleAnswer(BaseModel):
 
 
 class ClassesAnswer(BaseModel):
-    """All classes of the gallery, and a few sketches to start from.
+    """All classes of the gallery, its sets, and a few sketches to start from.
 
+    `sets` is empty where they are the same as the classes; one that is all there is of the set above is left out.
     `far`: hits beyond this distance have little in common with a query; only one pair of sketches in a hundred is nearer.
     `doodles`: the gallery holds only the built-in ones, a demo without real drawings. `views`: everyone may add drawings of
     its sketches (`POST .../views`). `looks_at`: what a query is, and what its items are: drawings, photographs, or signs, which
@@ -348,6 +375,7 @@ class ClassesAnswer(BaseModel):
     far: float | None = None
     examples: list[ExampleAnswer] = []
     classes: list[ClassAnswer]
+    sets: list[SetAnswer] = []
 
 
 class FieldError(BaseModel):

@@ -10,6 +10,7 @@ import numpy as np
 
 from indexer.entry import Entry
 from indexer.errors import ChangeRefused, GalleryError
+from indexer.kind import kind_of
 from indexer.milvus.gallery import MilvusGallery, MilvusSnapshot
 from indexer.milvus.log import ADD, APART, REMOVE, UNVIEW, VIEW, Line, last_words
 from indexer.milvus.rows import name_in, packed, row_of, row_of_item, row_of_view, unpacked
@@ -56,7 +57,7 @@ class MilvusChanges:
                 "op": ADD,
                 "row": row_of_item(item.id),
                 "item": signed(item.id),
-                "label": item.label,
+                "label": kind_of(item),
                 **self._drawing(encode_item(item), one.embedding),
             }
             for item, one in zip(items, added, strict=True)
