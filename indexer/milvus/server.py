@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import threading
+from pathlib import Path
 from typing import Any
 
 from indexer.errors import GalleryError, GalleryUnreachable
@@ -60,7 +61,7 @@ class Server:
         tls = os.environ.get(TLS, "")
         options: dict[str, Any] = {"token": os.environ.get(TOKEN, "")}
         if tls not in ("", "1"):
-            if not os.path.isfile(tls):
+            if not Path(tls).is_file():
                 raise GalleryUnreachable(f"{TLS} is {tls}, and there is no such file: name the certificate to be trusted, or 1")
             options["server_pem_path"] = tls  # whom to trust, instead of the system's authorities
         try:
