@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.database import copy_database, create, reading, writing_to
-from indexer.errors import ChangeRefused, GalleryBusy, GalleryError, OverlayError
+from indexer.errors import ChangeRefused, GalleryBusy, OverlayError
 from indexer.kind import kind_of
 from indexer.record import decode_item, decode_view, encode_item, encode_view
 from indexer.rows import SCHEMA, Mark, Row, Rows
-from indexer.stored import pack_embedding, signed, unpack_embedding, unsigned
+from indexer.stored import finite, pack_embedding, signed, unpack_embedding, unsigned
 from indexer.view import View
 from nets.encoder import Encoder
 from sketches.item import Item, Look, Picture, checked, plain_text
@@ -217,7 +217,7 @@ class Overlay:
         if not (added or removed):
             raise ChangeRefused("there is no drawing to add and none to remove")
         records = [encode_item(checked(one.item)) for one in added]
-        embeddings = [_packed(one.embedding) for one in added]
+        embeddings = [pack_embedding(finite(one.embedding)) for one in added]
         with self._writing() as rows:
             number = max(rows.mark.number, held) + 1
             seen: set[int] = set()
@@ -243,7 +243,7 @@ class Overlay:
     ) -> View:
         """Add a further drawing of an item. Raises ChangeRefused for an item that is not there, DamagedSketch."""
         strokes, by = check_strokes(strokes), plain_text(by, "by", MAX_BY)
-        at, packed = datetime.now(UTC).isoformat(timespec="milliseconds"), _packed(embedding)
+        at, packed = datetime.now(UTC).isoformat(timespec="milliseconds"), pack_embedding(finite(embedding))
         with self._writing() as rows:
             if not _there(rows, key, held, holds):
                 raise ChangeRefused(f"the gallery has no sketch {key}", key)
@@ -295,7 +295,7 @@ class Overlay:
                     row = rows.get("views", one.id) if isinstance(one, View) else rows.get("items", signed(one.item.id))
                     if row is not None and not row.gone and row.number <= changes.mark.number:  # the same as we read
                         place = (signed(one.item_id), one.id) if isinstance(one, View) else (row.key, 0)
-                        rows.put_embedding(*place, encoder.sha256, _packed(made[id(one)]))
+                        rows.put_embedding(*place, encoder.sha256, pack_embedding(finite(made[id(one)])))
         except (GalleryBusy, OSError) as error:
             log.warning("embeddings could not be stored and will be made again: %s", error)
         return replace(
@@ -393,12 +393,6 @@ def _there(rows: Rows, key: int, held: int, holds: Callable[[int], bool]) -> boo
 def _embedding(rows: Rows, item: int, view: int, net: str) -> Embedding | None:
     stored = rows.embedding(item, view, net)
     return None if stored is None else unpack_embedding(stored)
-
-
-def _packed(embedding: Embedding | None) -> bytes:
-    if embedding is None or not np.isfinite(embedding).all():
-        raise GalleryError("the net embeds a drawing as NaN or infinity; train it again")
-    return pack_embedding(embedding)
 
 
 def _clear(rows: Rows, key: int, number: int) -> None:

@@ -45,7 +45,7 @@ from indexer.pointer import current_snapshot
 from indexer.record import decode_item, decode_view, name_of, strokes_of
 from indexer.view import View
 from nets.checkpoint import CheckpointError
-from nets.embedding import EMBEDDING_DIM
+from nets.embedding import padded
 from nets.encoder import Encoder
 from sketches.item import Item
 from sketches.sketch import Strokes
@@ -265,9 +265,7 @@ class Snapshot:
     def item_embeddings(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Embeddings (n, 1024) of items' own drawings."""
         first = np.searchsorted(self.view_items, np.asarray(rows, self.view_items.dtype))
-        found = np.zeros((len(first), EMBEDDING_DIM), np.float32)
-        found[:, : self.dimensions] = self.embeddings.rows(first)
-        return found
+        return padded(self.embeddings.rows(first))
 
     def sketch_set(self, rows: Sequence[int] | npt.NDArray[np.int64] | None = None) -> SketchSet:
         """The own drawings of items (all), in memory."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.kind import kind_of
-from nets.embedding import EMBEDDING_DIM
+from nets.embedding import EMBEDDING_DIM, padded
 from sketches.item import Item
 
 Floats = npt.NDArray[np.float32]
@@ -105,9 +105,7 @@ class Additions:
 
     def embedding(self, key: int) -> Floats:
         """The embedding (1024,) of an item's own drawing. Raises KeyError."""
-        embedding = np.zeros(EMBEDDING_DIM, np.float32)
-        embedding[: self.dimensions] = self._table.embeddings[self._own[key]]
-        return embedding
+        return padded(self._table.embeddings[self._own[key]])
 
     def nearest(
         self,

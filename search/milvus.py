@@ -24,7 +24,7 @@ from indexer.milvus.tables import Row, among, count, pages, rows_with
 from indexer.record import decode_item, decode_view
 from indexer.stored import signed, unsigned
 from indexer.view import View
-from nets.embedding import EMBEDDING_DIM
+from nets.embedding import EMBEDDING_DIM, padded
 from search.engine import Embedding, Question, Sample, SearchEngine
 from search.kinds import Kinds
 from search.results import Hit, SearchError, UnknownSketch
@@ -103,7 +103,7 @@ class MilvusEngine(SearchEngine):
         return np.array([key in there for key in wanted], bool)
 
     def embedding(self, key: int) -> Embedding:
-        return _full(self._row(key, ("embedding",))["embedding"])
+        return padded(self._row(key, ("embedding",))["embedding"])
 
     def item(self, key: int) -> Item:
         entry = entry_of({**self._row(key, COLUMNS[:-1]), "embedding": []}, self._gallery.files)
@@ -149,7 +149,7 @@ class MilvusEngine(SearchEngine):
             np.array(ids, np.uint64),
             np.array([numbers[found[key][0]] for key in ids], np.int64),
             classes,
-            np.array([_full(found[key][1]) for key in ids], np.float32).reshape(-1, EMBEDDING_DIM),
+            np.array([padded(found[key][1]) for key in ids], np.float32).reshape(-1, EMBEDDING_DIM),
         )
 
     def _found(self, query: Embedding, question: Question, excluded: Collection[int]) -> tuple[Hit, ...]:
@@ -237,9 +237,3 @@ class MilvusEngine(SearchEngine):
     def _note(self, lines: list[Line]) -> None:
         with self._lock:
             self._recount.update(line.label for line in lines if line.op != VIEW)
-
-
-def _full(embedding: Sequence[float] | npt.NDArray[np.float32]) -> Embedding:
-    found = np.zeros(EMBEDDING_DIM, np.float32)
-    found[: len(embedding)] = embedding
-    return found

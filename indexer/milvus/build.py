@@ -31,7 +31,7 @@ from indexer.rebuild import JUDGED, SAME_NET, Gate, Judge
 from indexer.record import look_of
 from indexer.snapshot import Manifest
 from indexer.stored import checksum, unsigned
-from nets.embedding import EMBEDDING_DIM
+from nets.embedding import padded
 from nets.encoder import Encoder
 from sketches.errors import DatasetError
 from sketches.sketch import Sketch
@@ -314,9 +314,7 @@ def _in_both(serving: MilvusSnapshot, name: str) -> tuple[Any, Any, Any, Any]:
     before, after = (sampled(serving.gallery.server, one, JUDGED) for one in (serving.name, name))
     both = sorted(before.keys() & after.keys())
     labels = {label: number for number, label in enumerate(sorted({before[key][0] for key in both}))}
-    old, new = (
-        np.array([np.pad(one[key][1], (0, EMBEDDING_DIM - len(one[key][1]))) for key in both]) for one in (before, after)
-    )
+    old, new = (np.array([padded(one[key][1]) for key in both]) for one in (before, after))
     return (
         old,
         new,

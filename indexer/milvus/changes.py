@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from indexer.entry import Entry
-from indexer.errors import ChangeRefused, GalleryError
+from indexer.errors import ChangeRefused
 from indexer.kind import kind_of
 from indexer.milvus.gallery import MilvusGallery, MilvusSnapshot
 from indexer.milvus.log import ADD, APART, REMOVE, UNVIEW, VIEW, Line, last_words
@@ -18,7 +18,7 @@ from indexer.milvus.server import NotThere
 from indexer.milvus.tables import AT_ONCE, Row, among, chunks, rows_with
 from indexer.overlay import MAX_BY, Added, Embedding
 from indexer.record import encode_item, encode_view, look_of
-from indexer.stored import signed, unsigned
+from indexer.stored import finite, signed, unsigned
 from indexer.view import View
 from sketches.item import checked, plain_text
 from sketches.sketch import Strokes, check_strokes
@@ -98,10 +98,8 @@ class MilvusChanges:
         return {unsigned(row["item"]): row["label"] for row in found}
 
     def _drawing(self, record: bytes, embedding: Embedding | None) -> Row:
-        if embedding is None or not np.isfinite(embedding).all():
-            raise GalleryError("the net embeds a drawing as NaN or infinity; train it again")
         text = packed(record, self._gallery.files)
-        return {"record": text, "net": self._served.manifest.net, "embedding": embedding.astype(np.float32)}
+        return {"record": text, "net": self._served.manifest.net, "embedding": finite(embedding)}
 
     def _make(self, rows: Sequence[Row]) -> int:
         lines = self._gallery.log.write(rows)

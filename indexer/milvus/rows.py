@@ -20,7 +20,7 @@ from indexer.errors import GalleryError
 from indexer.milvus.files import Files
 from indexer.milvus.tables import GREATEST, TEXT, Row
 from indexer.record import decode_view, words_of
-from indexer.stored import checksum, signed, unsigned
+from indexer.stored import checksum, finite, signed, unsigned
 
 COLUMNS = ("item", "rank", "number", "label", "record", "embedding")  # what `entry_of` asks for
 
@@ -64,8 +64,6 @@ def unpacked(text: str, files: Files) -> bytes:
 
 def row_of(entry: Entry, name: str, embedding: npt.NDArray[np.floating], files: Files, number: int = 0) -> Row:
     """The row of a view. `name` is the item's, which another view's record does not tell. Raises GalleryError."""
-    if not np.isfinite(embedding).all():
-        raise GalleryError("the net embeds a drawing as NaN or infinity; train it again")
     own = entry.own
     return {
         "pk": row_of_item(entry.id) if own else row_of_view(decode_view(entry.record, entry.id).id),
@@ -76,7 +74,7 @@ def row_of(entry: Entry, name: str, embedding: npt.NDArray[np.floating], files: 
         "label": entry.kind,
         "name": name,
         "record": packed(entry.record, files),
-        "embedding": embedding.astype(np.float32),
+        "embedding": finite(embedding),
     }
 
 
