@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     rebuilding.add_argument("--force", action="store_true", help="publish even if worse; the snapshot records it")
 
     for one in (building, rebuilding):
-        one.add_argument("--memory", type=_bytes, default=MEMORY, metavar="SIZE", help="what it may take, such as 500M or 4G")
+        one.add_argument("--memory", type=_bytes, metavar="SIZE", help="what it may take, such as 500M or 4G; in a folder only")
         one.add_argument("--index", metavar="FACTORY", help="instead of the one chosen by size; see docs/sizes.md")
 
     rolling = command("rollback", _rollback, "make the snapshot before the current one, or any other, current again")
@@ -128,6 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(getattr(args, "gallery", None), Address) and args.run in (_first, _fold, _restore, _upgrade):
         instead = {_first: "build", _fold: "rebuild", _restore: "copy", _upgrade: "rebuild"}[args.run]
         parser.error(f"this command is for a gallery in a folder; on Milvus use `{instead}`")
+    if isinstance(getattr(args, "gallery", None), Address) and getattr(args, "memory", None):
+        parser.error("--memory is for a gallery in a folder; how much Milvus takes is set on its server: leave it out")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         print(json.dumps(args.run(args)))
@@ -164,7 +166,7 @@ def _build(args: argparse.Namespace) -> dict[str, Any]:
             encoder,
             source,
             args.discard_changes,
-            memory=args.memory,
+            memory=args.memory or MEMORY,
             index=_index(args),
         )
     )
@@ -217,7 +219,7 @@ def _rebuild(args: argparse.Namespace) -> dict[str, Any]:
     if remote:
         chosen = parse_milvus_index(args.index) if args.index else None
         return _shown(on_milvus.rebuild(remote, encoder, gate, args.force, chosen))
-    return _shown(rebuild(args.gallery, encoder, gate, args.force, memory=args.memory, index=_index(args)))
+    return _shown(rebuild(args.gallery, encoder, gate, args.force, memory=args.memory or MEMORY, index=_index(args)))
 
 
 def _rollback(args: argparse.Namespace) -> dict[str, Any]:

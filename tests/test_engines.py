@@ -5,6 +5,8 @@ import contextlib
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -639,3 +641,11 @@ def test_nobody_there_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> N
         assert told.startswith("indexer: Milvus at 127.0.0.1:") and len(told.splitlines()) == 1
         with pytest.raises(GalleryUnreachable):
             LiveGallery(parse_gallery(address))
+
+
+@pytest.mark.parametrize(("tls", "told"), [("1", "do not agree on TLS"), ("/no/such.pem", "there is no such file")])
+def test_tls_that_cannot_be_had_is_told_in_a_line(empty: Address, tls: str, told: str) -> None:
+    # A process of its own: pymilvus uses the connections of a process again, whatever was asked for.
+    command = [sys.executable, "-m", "indexer", "list", "--gallery", str(empty)]
+    ended = subprocess.run(command, env=os.environ | {"TRAZO_MILVUS_TLS": tls}, capture_output=True, text=True)
+    assert ended.returncode == 2 and told in ended.stderr.splitlines()[-1]
