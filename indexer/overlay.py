@@ -8,7 +8,7 @@ is kept, with the digest of the net that made it.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
@@ -190,6 +190,11 @@ class Overlay:
         with self._reading() as rows:
             return tuple(_view(rows, row, "") for row in rows.views_of(signed(key)) if row.number > held_view and not row.gone)
 
+    def all_views(self, held_view: int) -> tuple[View, ...]:
+        """The same of every item."""
+        with self._reading() as rows:
+            return tuple(_view(rows, row, "") for row in rows.after("views", held_view) if not row.gone)
+
     @contextmanager
     def drawings(self, held_view: int, last: int, net: str) -> Iterator["Drawings"]:
         """What changed of further drawings after number `held_view` and up to `last`, at one moment."""
@@ -248,18 +253,30 @@ class Overlay:
             rows.finish(view.id)
         return view
 
-    def remove_view(self, held: int, key: int, view: int, *, folded: bool = False) -> None:
-        """Remove a further drawing of an item, which the snapshot holds where it is `folded` in.
+    def remove_views(
+        self,
+        held: int,
+        holds: Callable[[int], bool],
+        views: Sequence[tuple[int, int]],
+        folded: Collection[tuple[int, int]] = (),
+    ) -> None:
+        """Remove further drawings, each by its item's id and its own, all or none; `folded`: those that the snapshot holds.
 
-        Raises ChangeRefused where there is none of this id.
+        Raises ChangeRefused for an item that is not there, or has no such drawing.
         """
         with self._writing() as rows:
-            row = rows.get("views", view) if view < 2**63 else None
-            known = row is not None and not (folded and row.number <= held)  # else the snapshot alone knows
-            if (row.gone or row.what != signed(key)) if row is not None and known else not folded:
-                raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
             number = max(rows.mark.number, held) + 1
-            _clear_view(rows, row or Row(view, number, signed(key)), number)
+            for key, view in views:
+                if not _there(rows, key, held, holds):
+                    raise ChangeRefused(f"the gallery has no sketch {key}", key)
+                item = rows.get("items", signed(key))
+                own = item is None or item.number <= held  # else it is another one, and what the snapshot holds is not of it
+                row = rows.get("views", view) if view < 2**63 else None
+                inside = own and (key, view) in folded
+                known = row is not None and not (inside and row.number <= held)  # else the snapshot alone knows
+                if (row.gone or row.what != signed(key)) if row is not None and known else not inside:
+                    raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
+                _clear_view(rows, row or Row(view, number, signed(key)), number)
             rows.finish(number)
 
     def embedded(self, changes: Changes, encoder: Encoder) -> Changes:

@@ -256,7 +256,11 @@ class Snapshot:
 
     def other_views(self, row: int) -> list[View]:
         """An item's views beside its own drawing."""
-        return [decode_view(self._record(view), int(self.ids[row])) for view in self.views_of(row)[1:]]
+        return [self.view(place) for place in self.views_of(row)[1:]]
+
+    def view(self, place: int) -> View:
+        """A view that is not an item's own drawing."""
+        return decode_view(self._record(place), int(self.ids[self.view_items[place]]))
 
     def item_embeddings(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Embeddings (n, 1024) of items' own drawings."""

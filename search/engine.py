@@ -97,8 +97,8 @@ class Changes(Protocol):
     def add_view(self, key: int, strokes: Strokes, by: str, embedding: Embedding) -> View:
         """Add a further drawing of an item. Raises ChangeRefused for an item that is not there, DamagedSketch."""
 
-    def remove_view(self, key: int, view: int) -> None:
-        """Remove a further drawing of an item. Raises ChangeRefused where there is none of this id."""
+    def remove_views(self, views: Sequence[tuple[int, int]]) -> None:
+        """Remove further drawings, each by its item's id and its own, all or none. Raises ChangeRefused for a missing one."""
 
 
 class SearchEngine(ABC):
@@ -164,6 +164,14 @@ class SearchEngine(ABC):
     @abstractmethod
     def views(self, key: int) -> tuple[View, ...]:
         """The further drawings of an item, the oldest first. Raises UnknownSketch."""
+
+    @abstractmethod
+    def all_views(self) -> Iterator[View]:
+        """The further drawings of all items, in any order."""
+
+    def views_by(self, by: str | None) -> list[View]:
+        """The further drawings that somebody has given ("": without a name), or with None all, the newest first."""
+        return sorted((view for view in self.all_views() if by in (None, view.by)), key=lambda view: -view.id)
 
     @abstractmethod
     def kinds(self) -> Kinds:

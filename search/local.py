@@ -193,6 +193,15 @@ class LocalEngine(SearchEngine):
         folded = zip(self.snapshot.views_of(row)[1:], self.snapshot.other_views(row), strict=True)
         return (*(view for place, view in folded if place not in changed.dropped), *since)
 
+    def all_views(self) -> Iterator[View]:
+        changed, items = self._changed, self.snapshot.view_items
+        for place in (np.flatnonzero(items[1:] == items[:-1]) + 1).tolist():
+            row = int(items[place])
+            if row not in changed.gone and place not in changed.dropped:
+                yield self.snapshot.view(place)
+        since = self.overlay.all_views(self.snapshot.manifest.last_view)
+        yield from (view for view in since if self._holds(view.item_id, changed))
+
     def kinds(self) -> Kinds:
         return self._changed.kinds
 

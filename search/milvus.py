@@ -20,7 +20,7 @@ from indexer.milvus.log import APART, VIEW, Line, last_words
 from indexer.milvus.nearest import nearest_rows, sampled
 from indexer.milvus.rows import COLUMNS, entry_of, number_of, row_of_item
 from indexer.milvus.server import LARGEST
-from indexer.milvus.tables import Row, among, count, rows_with
+from indexer.milvus.tables import Row, among, count, pages, rows_with
 from indexer.record import decode_item, decode_view
 from indexer.stored import signed, unsigned
 from indexer.view import View
@@ -114,13 +114,17 @@ class MilvusEngine(SearchEngine):
 
     def views(self, key: int) -> tuple[View, ...]:
         self._row(key, ("pk",))
-        rows = [
-            row
-            for row in rows_with(self._server, self.snapshot.name, [signed(key)], COLUMNS[:-1], self._level, "item")
-            if row["rank"] < 0
-        ]
-        entries = (entry_of({**row, "embedding": []}, self._gallery.files) for row in rows)
-        return tuple(sorted((decode_view(entry.record, entry.id) for entry in entries), key=lambda view: view.id))
+        rows = rows_with(self._server, self.snapshot.name, [signed(key)], COLUMNS[:-1], self._level, "item")
+        return tuple(sorted((self._view(row) for row in rows if row["rank"] < 0), key=lambda view: view.id))
+
+    def all_views(self) -> Iterator[View]:
+        self._reached()
+        for page in pages(self._server, self.snapshot.name, COLUMNS[:-1], "rank < 0", self._level):
+            yield from map(self._view, page)
+
+    def _view(self, row: Row) -> View:
+        entry = entry_of({**row, "embedding": []}, self._gallery.files)
+        return decode_view(entry.record, entry.id)
 
     def kinds(self) -> Kinds:
         with self._lock:

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -252,6 +253,41 @@ def test_views_come_and_go_with_their_item(changing: tuple[Gallery, LiveGallery]
     assert live.views(key) == () and live.engine.similar(drawn, 1).hits[0].distance > 0.2
     with pytest.raises(UnknownSketch):
         live.add_view(12345, drawn)
+
+
+def test_all_that_somebody_has_drawn_is_taken_back_at_once(
+    changing: tuple[Gallery, LiveGallery], doodles: SketchSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, live = changing
+    keys = [int(key) for key in doodles.ids[:3]]
+    first = [live.add_view(keys[n], doodles.strokes(200 + n), by).id for n, by in enumerate(("Ana", "Bo", ""))]
+    name, good = live.engine.snapshot.name, Gate(True, "", {})
+    if isinstance(place, Address):
+        rebuild_on_milvus(gallery_at(place), live.engine.encoder, lambda *arrays: good)
+    else:
+        rebuild(place, live.engine.encoder, lambda *arrays: good)
+    eventually(lambda: live.engine.snapshot.name != name)  # so that some are in the snapshot, and some on top of it
+    later = [live.add_view(keys[n], doodles.strokes(210 + n), by).id for n, by in enumerate(("Ana", "", "Ana"))]
+    assert [view.id for view in live.engine.views_by(None)] == sorted([*first, *later], reverse=True)
+    assert {view.id for view in live.engine.views_by("Ana")} == {first[0], later[0], later[2]}
+    live.remove(keys[2])  # and with it what was drawn of it
+    assert {view.id for view in live.engine.views_by(None)} == {*first[:2], *later[:2]}
+    assert live.remove_views_by("Ana") == 2 and live.engine.views_by("Ana") == []
+    assert [view.by for view in live.views(keys[0])] == [] and [view.by for view in live.views(keys[1])] == ["Bo", ""]
+    assert live.engine.similar(doodles.strokes(200), 1).hits[0].distance > 0.2
+    with pytest.raises(UnknownSketch, match="nobody called 'Ana'"):
+        live.remove_views_by("Ana")
+    for key, view in ((keys[0], first[0]), (keys[1], later[0]), (keys[2], first[2]), (12345, later[1]), (keys[1], 2**64 - 1)):
+        with pytest.raises(UnknownSketch, match=r"no further drawing|no sketch"):
+            live.remove_view(key, view)
+    arguments = ["views", "--gallery", str(place)]
+    assert indexer(arguments) == 0
+    assert json.loads(capsys.readouterr().out) == {"views": 2, "people": {"": 1, "Bo": 1}}
+    assert indexer([*arguments, "--by", "Bo"]) == 0 and f'"sketch": "{keys[1]}"' in capsys.readouterr().out
+    assert indexer([*arguments, "--take-back"]) == 2 and "--by NAME" in capsys.readouterr().err
+    assert indexer([*arguments, "--by", "Bo", "--take-back"]) == 0
+    assert indexer([*arguments, "--by", "Bo", "--take-back"]) == 2 and "nobody called 'Bo'" in capsys.readouterr().err
+    eventually(lambda: [view.by for view in live.engine.views_by(None)] == [""])
 
 
 def test_a_change_is_made_whole_or_not_at_all(changing: tuple[Gallery, LiveGallery], doodles: SketchSet) -> None:

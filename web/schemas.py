@@ -181,10 +181,27 @@ class NewUpload(_Input):
     id: NewId = None
 
 
+By = Annotated[str, Field(max_length=MAX_BY, description="Who drew it: a name or a key; empty for nobody in particular.")]
+
+
 class NewView(_Drawing):
     """A drawing of a sketch that is in the gallery, to find it by."""
 
-    by: Annotated[str, Field(max_length=MAX_BY, description="Who drew it.")] = ""
+    by: By = ""
+
+
+class ViewsQuery(_Input):
+    """Which further drawings are listed: of one person, or of all; the newest first."""
+
+    by: By | None = None
+    k: K = 100
+    offset: Annotated[int, Field(ge=0)] = 0
+
+
+class ViewsByQuery(_Input):
+    """Whose further drawings are meant."""
+
+    by: By
 
 
 class HitAnswer(BaseModel):
@@ -320,6 +337,7 @@ class ViewAnswer(BaseModel):
     """A further drawing of a sketch; `by` may be empty, `at` is ISO 8601."""
 
     id: str
+    sketch: str
     strokes: list[list[list[float]]]
     by: str
     at: str
@@ -329,6 +347,19 @@ class ViewsAnswer(BaseModel):
     """The further drawings of a sketch, the oldest first."""
 
     views: list[ViewAnswer]
+
+
+class AllViewsAnswer(BaseModel):
+    """Further drawings of any sketches, the newest first, and how many there are in all."""
+
+    total: int
+    views: list[ViewAnswer]
+
+
+class RemovedAnswer(BaseModel):
+    """How many further drawings were taken back."""
+
+    removed: int
 
 
 class ReloadAnswer(BaseModel):

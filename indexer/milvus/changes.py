@@ -76,13 +76,19 @@ class MilvusChanges:
         self._make([{**row, **self._drawing(encode_view(view), embedding)}])
         return view
 
-    def remove_view(self, key: int, view: int) -> None:
-        """Remove a further drawing of an item. Raises ChangeRefused where there is none of this id."""
-        row = row_of_view(view)
-        found = rows_with(self._gallery.server, self._gallery.current(), [row], ("item", "label"), "Strong")
-        if not found or found[0]["item"] != signed(key):
-            raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
-        self._make([{"op": UNVIEW, "row": row, "item": signed(key), "label": found[0]["label"]}])
+    def remove_views(self, views: Sequence[tuple[int, int]]) -> None:
+        """Remove further drawings, each by its item's id and its own. Raises ChangeRefused for one that is not there."""
+        labels = self._labels([key for key, _ in views])
+        drawn = [row_of_view(view) for _, view in views]
+        found = rows_with(self._gallery.server, self._gallery.current(), drawn, ("item",), "Strong")
+        there = {row["pk"]: row["item"] for row in found}
+        for (key, view), row in zip(views, drawn, strict=True):
+            if key not in labels:
+                raise ChangeRefused(f"the gallery has no sketch {key}", key)
+            if there.pop(row, None) != signed(key):
+                raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
+        rows = zip(views, drawn, strict=True)
+        self._make([{"op": UNVIEW, "row": row, "item": signed(key), "label": labels[key]} for (key, _), row in rows])
 
     def _labels(self, keys: Sequence[int]) -> dict[int, str]:
         """The classes of those of the items that are there, whoever added them."""

@@ -46,7 +46,7 @@ export function explainPicture(file, id) {
   body.append("id", id);
   return ask("api/explain", { method: "POST", body });
 }
-export const addView = (id, strokes) => ask(`api/sketches/${id}/views`, json({ strokes }));
+export const addView = (id, strokes, by) => ask(`api/sketches/${id}/views`, json({ strokes, by }));
 export const getMap = () => ask("api/map");
 export const placeOnMap = (strokes) => ask("api/map/place", json({ strokes }));
 export const getSketch = (id) => ask(`api/sketches/${id}`);

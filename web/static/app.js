@@ -235,7 +235,7 @@ async function thatIsTheOne({ id, label, name }, button) {
   }
   button.disabled = true; // once for a drawing
   try {
-    await addView(id, query.strokes);
+    await addView(id, query.strokes, $("by").value);
     say(`Thank you. Drawings like yours find this ${name || label || "sketch"} from now on.`);
   } catch (error) {
     button.disabled = false;
@@ -313,6 +313,23 @@ function clear() {
   canvas.clear();
 }
 
+/** What this browser keeps of a visitor; nothing where it may not. */
+function remembered(name) {
+  try {
+    return localStorage.getItem(`trazo-${name}`) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function rememberAs(name, value) {
+  try {
+    localStorage.setItem(`trazo-${name}`, value);
+  } catch {
+    // then it is asked again the next time
+  }
+}
+
 function say(words, problem = false) {
   status.textContent = words;
   status.classList.toggle("problem", problem);
@@ -376,6 +393,7 @@ onNarrow(
   },
   () => ask(isText(query) ? null : query),
 );
+$("by").addEventListener("change", () => rememberAs("by", $("by").value));
 addEventListener("popstate", restore);
 
 document.addEventListener("keydown", (event) => {
@@ -407,7 +425,11 @@ getClasses()
   .then((told) => {
     gallery = told;
     if (gallery.looks_at !== "drawings") become(gallery.looks_at);
-    if (gallery.views) act.one = thatIsTheOne;
+    if (gallery.views) {
+      act.one = thatIsTheOne;
+      $("by").parentElement.hidden = false;
+      $("by").value = remembered("by");
+    }
     $("demo").hidden = !gallery.doodles;
     $("starts").append(...gallery.examples.map((one) => start(one, act.from)));
     $("welcome").hidden = Boolean(query);
