@@ -387,6 +387,7 @@ class ExampleAnswer(BaseModel):
 
     id: str
     label: str
+    name: str = ""
 
 
 class ClassesAnswer(BaseModel):
