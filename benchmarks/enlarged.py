@@ -39,13 +39,13 @@ def enlarged(base: Snapshot, drawings: int, seed: int) -> Iterator[Entry]:
             for row, key, vector in zip(rows.tolist(), keys, _encoded(beside(own, rows, rng)), strict=True):
                 while key in held:
                     key += 1
-                yield Entry(key, True, base.classes[label], records[row], vector)
+                yield Entry(key, True, base.kinds[label], records[row], vector)
             count += len(rows)
 
 
 def queries_beside(base: Snapshot, count: int, rng: np.random.Generator) -> Floats:
     """Embeddings (count, D) made in the same way, of any class; like those of `enlarged`, but none of them."""
-    labels = base.labels(rng.integers(len(base), size=count))
+    labels = base.kinds_of(rng.integers(len(base), size=count))
     found = np.empty((count, base.dimensions), np.float32)
     for label in np.unique(labels).tolist():
         own = decoded(base.embeddings.span(*base.view_starts[label : label + 2].tolist()))

@@ -3,7 +3,7 @@
     python -m benchmarks.load --gallery G --seconds 20
 
 Clients and server share this machine's cores. A client asks again as soon as it is answered; refused, it waits the seconds
-that Retry-After says.
+that Retry-After says, half of them more or less by chance: otherwise all who were refused at once would come back at once.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from web.settings import Settings
 
 FEW, TIMES = 8, 10  # clients that keep it busy; as many times more than have room inside
 IDLE, SLOW = 500, 50
+RAMP = 1.0  # seconds within which all clients have come
 
 
 @dataclass
@@ -83,8 +84,10 @@ class Client:
 async def crowd(port: int, bodies: Sequence[bytes], clients: int, until: float) -> Seen:
     """Many clients that search until a moment, or until nobody listens any more."""
     seen = Seen()
+    chance = np.random.default_rng(clients)
 
     async def one(number: int) -> None:
+        await asyncio.sleep(chance.uniform(0, RAMP))
         client = Client(port)
         while time.monotonic() < until:
             began = time.perf_counter()
@@ -98,7 +101,8 @@ async def crowd(port: int, bodies: Sequence[bytes], clients: int, until: float) 
             took = 1000 * (time.perf_counter() - began)
             (seen.answered if status == 200 else seen.refused).append(took)
             if status != 200:
-                await asyncio.sleep(min(float(headers.get("retry-after", 1)), until - time.monotonic(), 1))
+                patience = float(headers.get("retry-after", 1)) * chance.uniform(0.5, 1.5)
+                await asyncio.sleep(min(patience, until - time.monotonic()))
             number += clients
         client.close()
 

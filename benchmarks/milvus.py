@@ -29,7 +29,7 @@ from indexer.index import CHUNK, decoded
 from indexer.milvus.address import Address
 from indexer.milvus.gallery import gallery_at
 from indexer.milvus.nearest import nearest_rows
-from indexer.milvus.rows import kind_of, rank_of
+from indexer.milvus.rows import number_of, rank_of
 from indexer.milvus.server import WORK
 from indexer.milvus.tables import SNAPSHOT, chunks, create
 from search.engine import SearchEngine
@@ -142,7 +142,7 @@ def many(address: Address, local: LocalEngine, total: int, seed: int) -> dict[st
         vectors = _jittered(local, number, rng)
         for keys in chunks(list(range(number)), 500):
             rows = [
-                {"pk": first + key, "item": first + key, "kind": kind_of("any"), "rank": rank_of(first + key), "number": 0}
+                {"pk": first + key, "item": first + key, "kind": number_of("any"), "rank": rank_of(first + key), "number": 0}
                 | {"label": "any", "name": "", "record": "", "embedding": vectors[key]}
                 for key in keys
             ]

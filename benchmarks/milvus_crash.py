@@ -172,8 +172,8 @@ def parts_killed(address: Address, folder: Path, kills: int) -> dict[str, Any]:
         builder.send_signal(signal.SIGKILL)
         builder.wait()
     for part in (1, 2):
-        subprocess.run([*command, "--part", f"{part}/2"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    subprocess.run([*command, "--publish", "2"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run([*command, "--part", f"{part}/2"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*command, "--publish", "2"], check=True, stdout=subprocess.DEVNULL)
     told = verify(gallery_at(address))
     assert told["sketches"] == 400, told
     return {"builders_killed": dead, "drawings": told["sketches"], "missing": 400 - told["sketches"]}

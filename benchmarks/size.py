@@ -167,7 +167,7 @@ def recall_in_classes(engine: LocalEngine, nearest: Nearest, queries: Floats, ch
     snapshot, shares = engine.snapshot, []
     mapped = np.load(snapshot.folder / EMBEDDINGS, mmap_mode="r")
     for query, names in zip(queries, chosen, strict=False):
-        numbers = sorted(snapshot.classes.index(name) for name in names)
+        numbers = sorted(snapshot.kinds.index(name) for name in names)
         ranges = [(int(snapshot.view_starts[n]), int(snapshot.view_starts[n + 1])) for n in numbers]
         squares = np.concatenate([np.square(decoded(mapped[first:last]) - query).sum(axis=1) for first, last in ranges])
         far = np.partition(squares, 9)[9]

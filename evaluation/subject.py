@@ -16,6 +16,7 @@ from scipy.special import softmax
 
 from evaluation.ranking import EvaluationError
 from indexer.entry import Entry
+from indexer.kind import label_of
 from indexer.milvus.address import Gallery
 from indexer.record import decode_item
 from nets.classify import classifier_report
@@ -107,8 +108,8 @@ def of_gallery(gallery: Gallery, drawings: int = DRAWINGS, seed: int = 0) -> Sub
     """
     engine = SearchEngine.open(gallery)
     entries, total = _sampled(engine.entries(), drawings, seed)
-    classes = tuple(sorted({entry.label for entry in entries}))
-    items = (decode_item(entry.record, entry.id, entry.label) for entry in entries)
+    classes = tuple(sorted({label_of(entry.kind) for entry in entries}))
+    items = (decode_item(entry.record, entry.id, entry.kind) for entry in entries)
     pictures = takes_pictures(engine.encoder.config.view)
     again = of_drawings(engine.encoder, PictureSet.of(items, classes) if pictures else SketchSet.of(items, classes))
     embeddings = again.embeddings.copy()

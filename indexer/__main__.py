@@ -5,6 +5,7 @@ import errno
 import json
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +30,7 @@ from indexer.milvus.address import Address, parse_gallery
 from indexer.milvus.gallery import MilvusGallery, gallery_at
 from indexer.milvus.nearest import parse_milvus_index
 from indexer.online import change_gallery
+from indexer.overlay import MAX_BY, WAIT
 from indexer.pointer import current_snapshot
 from indexer.rebuild import Gate, own_checkpoint, rebuild
 from indexer.rollback import rollback
@@ -36,8 +38,10 @@ from indexer.snapshot import Manifest, open_current
 from indexer.upgrade import upgrade
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder
+from search.engine import SearchEngine
 from sketches.errors import SketchError
 from sketches.fetch import SOURCE
+from sketches.item import plain_text
 from sketches.selection import add_selection, selected_items
 
 
@@ -74,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     rebuilding.add_argument("--force", action="store_true", help="publish even if worse; the snapshot records it")
 
     for one in (building, rebuilding):
-        one.add_argument("--memory", type=_bytes, default=MEMORY, metavar="SIZE", help="what it may take, such as 500M or 4G")
+        one.add_argument("--memory", type=_bytes, metavar="SIZE", help="what it may take, such as 500M or 4G; in a folder only")
         one.add_argument("--index", metavar="FACTORY", help="instead of the one chosen by size; see docs/sizes.md")
 
     rolling = command("rollback", _rollback, "make the snapshot before the current one, or any other, current again")
@@ -99,6 +103,12 @@ def main(arguments: list[str] | None = None) -> int:
     removing = command("remove", _remove, "remove drawings from a gallery, while it is served")
     removing.add_argument("--ids", type=Path, required=True, metavar="FILE", help="ids, one a line")
 
+    viewing = command(
+        "views", _views, "who has given further drawings ('that's the one'), and how many; or those of one person"
+    )
+    viewing.add_argument("--by", metavar="NAME", help="list this person's; '' for those without a name")
+    viewing.add_argument("--take-back", action="store_true", help="remove all drawings of this person, while it is served")
+
     command("fold", _fold, "fold the changes into a new snapshot with the net that is served, as a server does by itself")
 
     backing = command("backup", _backup, "copy the current snapshot and all changes into a new folder, while it is served")
@@ -118,6 +128,8 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(getattr(args, "gallery", None), Address) and args.run in (_first, _fold, _restore, _upgrade):
         instead = {_first: "build", _fold: "rebuild", _restore: "copy", _upgrade: "rebuild"}[args.run]
         parser.error(f"this command is for a gallery in a folder; on Milvus use `{instead}`")
+    if isinstance(getattr(args, "gallery", None), Address) and getattr(args, "memory", None):
+        parser.error("--memory is for a gallery in a folder; how much Milvus takes is set on its server: leave it out")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         print(json.dumps(args.run(args)))
@@ -154,7 +166,7 @@ def _build(args: argparse.Namespace) -> dict[str, Any]:
             encoder,
             source,
             args.discard_changes,
-            memory=args.memory,
+            memory=args.memory or MEMORY,
             index=_index(args),
         )
     )
@@ -207,7 +219,7 @@ def _rebuild(args: argparse.Namespace) -> dict[str, Any]:
     if remote:
         chosen = parse_milvus_index(args.index) if args.index else None
         return _shown(on_milvus.rebuild(remote, encoder, gate, args.force, chosen))
-    return _shown(rebuild(args.gallery, encoder, gate, args.force, memory=args.memory, index=_index(args)))
+    return _shown(rebuild(args.gallery, encoder, gate, args.force, memory=args.memory or MEMORY, index=_index(args)))
 
 
 def _rollback(args: argparse.Namespace) -> dict[str, Any]:
@@ -259,6 +271,22 @@ def _remove(args: argparse.Namespace) -> dict[str, Any]:
     if wrong or not words:
         raise GalleryError(f"{args.ids} lists {wrong[0]!r}, which is no id" if wrong else f"{args.ids} lists no id")
     return {"removed": len(words), "change": change_gallery(args.gallery, removed=list(map(int, words)))}
+
+
+def _views(args: argparse.Namespace) -> dict[str, Any]:
+    if args.take_back and args.by is None:
+        raise GalleryError("--take-back removes what one person has given: say whose with --by NAME")
+    engine = SearchEngine.open(args.gallery)
+    by = None if args.by is None else plain_text(args.by, "by", MAX_BY)
+    found = engine.views_by(by)
+    if by is None:
+        return {"views": len(found), "people": dict(Counter(view.by for view in found).most_common())}
+    if not found:
+        raise GalleryError(f"nobody called {by!r} has given {args.gallery} a drawing; `views` without --by lists who has")
+    if args.take_back:
+        engine.changes(WAIT).remove_views([(view.item_id, view.id) for view in found])
+        return {"by": by, "removed": len(found)}
+    return {"by": by, "views": [{"id": str(one.id), "sketch": str(one.item_id), "at": one.at} for one in found]}
 
 
 def _backup(args: argparse.Namespace) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from indexer.entry import Entry, item_entries
 from indexer.errors import GalleryError
 from indexer.exact import agreement
 from indexer.index import IndexSpec, Nearest, fill_index, index_for, train_index
+from indexer.kind import label_of
 from indexer.overlay import Overlay
 from indexer.pointer import SNAPSHOTS, history, publish
 from indexer.snapshot import (
@@ -150,7 +151,7 @@ def write_snapshot(
         size=spool.items,
         views=spool.views,
         dimensions=encoder.dimensions,
-        classes=len(spool.classes),
+        classes=len(set(map(label_of, spool.kinds))),
         checkpoint=encoder.name,
         net=sha256_of(folder / CHECKPOINT),
         raster=asdict(encoder.config.view),
@@ -191,8 +192,8 @@ def _work_folder(gallery: Path, encoder: Encoder) -> Path:
 
 def _write_rows(spool: Spool, folder: Path, log: Path, encoder: Encoder) -> None:
     """All that stands in the order of the rows: ids, records, views and embeddings."""
-    classes = {"names": spool.classes, "starts": spool.class_starts}
-    (folder / CLASSES).write_text(json.dumps(classes) + "\n", "utf-8")
+    kinds = {"names": spool.kinds, "starts": spool.kind_starts}
+    (folder / CLASSES).write_text(json.dumps(kinds) + "\n", "utf-8")
     with (
         EmbeddingFile(folder / EMBEDDINGS, log, spool.views, encoder) as embeddings,
         Column(folder / IDS, "<u8", spool.items) as ids,

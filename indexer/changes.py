@@ -21,10 +21,10 @@ class LocalChanges:
     def add_view(self, key: int, strokes: Strokes, by: str, embedding: Embedding) -> View:
         return self._overlay.add_view(self._held, self._holds, self._net, key, strokes, by, embedding)
 
-    def remove_view(self, key: int, view: int) -> None:
-        row = self._snapshot.row(key)
-        folded = row is not None and any(one.id == view for one in self._snapshot.other_views(row))
-        self._overlay.remove_view(self._held, key, view, folded=folded)
+    def remove_views(self, views: Sequence[tuple[int, int]]) -> None:
+        rows = {key: row for key in {key for key, _ in views} if (row := self._snapshot.row(key)) is not None}
+        folded = {(key, one.id) for key, row in rows.items() for one in self._snapshot.other_views(row)}
+        self._overlay.remove_views(self._held, self._holds, views, folded)
 
     def _holds(self, key: int) -> bool:
         return self._snapshot.row(key) is not None

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.durable import allocate
-from indexer.errors import GalleryError
 from indexer.record import look_of
 from indexer.spool import Spooled
+from indexer.stored import finite
 from nets.encoder import Encoder
 
 BLOCK = 256  # rows that a kill may cost
@@ -66,8 +66,7 @@ class EmbeddingFile:
         embeddings = self._encoder.embed_looks([look_of(rows[n].record) for n in missing])
         with np.errstate(over="ignore"):  # infinite: refused below
             vectors[missing] = embeddings[:, : self._encoder.dimensions]
-        if not np.isfinite(vectors).all():
-            raise GalleryError(f"{self._encoder.name} embeds some of the drawings as NaN or infinity; train it again")
+        finite(vectors)
         self._put(first, vectors)
         self._log.write(_ENTRY.pack(first // BLOCK, records, _digest(vectors.tobytes())))
         return len(missing)

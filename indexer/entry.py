@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from indexer.kind import kind_of
 from indexer.record import encode_item
 from sketches.item import Item
 from sketches.sketch import Sketch
@@ -20,14 +21,14 @@ class Entry(NamedTuple):
 
     id         of the item
     own        whether this is the item's own drawing, not a further view
-    label      the item's class
+    kind       the item's class and set (indexer/kind.py)
     record     what is stored (indexer/record.py)
     embedding  (dimensions,), where the snapshot's net has made it already; None where the build has to
     """
 
     id: int
     own: bool
-    label: str
+    kind: str
     record: bytes
     embedding: npt.NDArray[np.floating] | None = None
 
@@ -40,4 +41,4 @@ def as_item(sketch: Sketch) -> Item:
 def item_entries(sketches: Iterable[Sketch]) -> Iterator[Entry]:
     """Items, or plain sketches, as entries that are still to be embedded. Raises DamagedSketch."""
     for item in map(as_item, sketches):
-        yield Entry(item.id, True, item.label, encode_item(item))
+        yield Entry(item.id, True, kind_of(item), encode_item(item))

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from itertools import chain
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,8 @@ def first_gallery(gallery: Path, checkpoint: str, data: Path | None, source: str
             _seconds(encoder, len(DOODLES) * DOODLES_PER_CLASS + SYMBOLS),
         )
         write_doodles(work / "doodles", per_class=DOODLES_PER_CLASS)
-        items = chain(read_symbols(), read_items(work / "doodles"))
+        both = {"symbols": read_symbols(), "doodles": read_items(work / "doodles")}
+        items = (replace(item, set=name) for name, items in both.items() for item in items)
         return build(gallery, items, encoder, {"doodles": True, "symbols": True})
     log.info(
         "Building a gallery of Quick, Draw!, %d drawings of each of %d classes; embedding them takes about %d seconds.",

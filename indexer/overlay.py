@@ -8,7 +8,7 @@ is kept, with the digest of the net that made it.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, replace
@@ -19,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.database import copy_database, create, reading, writing_to
-from indexer.errors import ChangeRefused, GalleryBusy, GalleryError, OverlayError
+from indexer.errors import ChangeRefused, GalleryBusy, OverlayError
+from indexer.kind import kind_of
 from indexer.record import decode_item, decode_view, encode_item, encode_view
 from indexer.rows import SCHEMA, Mark, Row, Rows
-from indexer.stored import pack_embedding, signed, unpack_embedding, unsigned
+from indexer.stored import finite, pack_embedding, signed, unpack_embedding, unsigned
 from indexer.view import View
 from nets.encoder import Encoder
 from sketches.item import Item, Look, Picture, checked, plain_text
@@ -167,7 +168,7 @@ class Overlay:
             )
 
     def items(self, held: int, net: str) -> Iterator[Added]:
-        """The items that were added after number `held`, with their pictures, by label and id; one at a time in memory."""
+        """The items that were added after number `held`, with their pictures, by kind and id; one at a time in memory."""
         with self._reading() as rows:
             for row in rows.after("items", held, order="label, id < 0, id"):
                 if not row.gone:
@@ -188,6 +189,11 @@ class Overlay:
         """The further drawings of an item that were added after number `held_view`, the oldest first, without embeddings."""
         with self._reading() as rows:
             return tuple(_view(rows, row, "") for row in rows.views_of(signed(key)) if row.number > held_view and not row.gone)
+
+    def all_views(self, held_view: int) -> tuple[View, ...]:
+        """The same of every item."""
+        with self._reading() as rows:
+            return tuple(_view(rows, row, "") for row in rows.after("views", held_view) if not row.gone)
 
     @contextmanager
     def drawings(self, held_view: int, last: int, net: str) -> Iterator["Drawings"]:
@@ -211,7 +217,7 @@ class Overlay:
         if not (added or removed):
             raise ChangeRefused("there is no drawing to add and none to remove")
         records = [encode_item(checked(one.item)) for one in added]
-        embeddings = [_packed(one.embedding) for one in added]
+        embeddings = [pack_embedding(finite(one.embedding)) for one in added]
         with self._writing() as rows:
             number = max(rows.mark.number, held) + 1
             seen: set[int] = set()
@@ -228,7 +234,7 @@ class Overlay:
                     raise ChangeRefused(message, key)
                 seen.add(key)
                 _clear(rows, key, number)
-                rows.put("items", Row(signed(key), number, one.item.label, record))
+                rows.put("items", Row(signed(key), number, kind_of(one.item), record))
                 rows.put_embedding(signed(key), 0, net, embedding)
             return rows.finish(number).number
 
@@ -237,7 +243,7 @@ class Overlay:
     ) -> View:
         """Add a further drawing of an item. Raises ChangeRefused for an item that is not there, DamagedSketch."""
         strokes, by = check_strokes(strokes), plain_text(by, "by", MAX_BY)
-        at, packed = datetime.now(UTC).isoformat(timespec="milliseconds"), _packed(embedding)
+        at, packed = datetime.now(UTC).isoformat(timespec="milliseconds"), pack_embedding(finite(embedding))
         with self._writing() as rows:
             if not _there(rows, key, held, holds):
                 raise ChangeRefused(f"the gallery has no sketch {key}", key)
@@ -247,18 +253,30 @@ class Overlay:
             rows.finish(view.id)
         return view
 
-    def remove_view(self, held: int, key: int, view: int, *, folded: bool = False) -> None:
-        """Remove a further drawing of an item, which the snapshot holds where it is `folded` in.
+    def remove_views(
+        self,
+        held: int,
+        holds: Callable[[int], bool],
+        views: Sequence[tuple[int, int]],
+        folded: Collection[tuple[int, int]] = (),
+    ) -> None:
+        """Remove further drawings, each by its item's id and its own, all or none; `folded`: those that the snapshot holds.
 
-        Raises ChangeRefused where there is none of this id.
+        Raises ChangeRefused for an item that is not there, or has no such drawing.
         """
         with self._writing() as rows:
-            row = rows.get("views", view) if view < 2**63 else None
-            known = row is not None and not (folded and row.number <= held)  # else the snapshot alone knows
-            if (row.gone or row.what != signed(key)) if row is not None and known else not folded:
-                raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
             number = max(rows.mark.number, held) + 1
-            _clear_view(rows, row or Row(view, number, signed(key)), number)
+            for key, view in views:
+                if not _there(rows, key, held, holds):
+                    raise ChangeRefused(f"the gallery has no sketch {key}", key)
+                item = rows.get("items", signed(key))
+                own = item is None or item.number <= held  # else it is another one, and what the snapshot holds is not of it
+                row = rows.get("views", view) if view < 2**63 else None
+                inside = own and (key, view) in folded
+                known = row is not None and not (inside and row.number <= held)  # else the snapshot alone knows
+                if (row.gone or row.what != signed(key)) if row is not None and known else not inside:
+                    raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
+                _clear_view(rows, row or Row(view, number, signed(key)), number)
             rows.finish(number)
 
     def embedded(self, changes: Changes, encoder: Encoder) -> Changes:
@@ -277,7 +295,7 @@ class Overlay:
                     row = rows.get("views", one.id) if isinstance(one, View) else rows.get("items", signed(one.item.id))
                     if row is not None and not row.gone and row.number <= changes.mark.number:  # the same as we read
                         place = (signed(one.item_id), one.id) if isinstance(one, View) else (row.key, 0)
-                        rows.put_embedding(*place, encoder.sha256, _packed(made[id(one)]))
+                        rows.put_embedding(*place, encoder.sha256, pack_embedding(finite(made[id(one)])))
         except (GalleryBusy, OSError) as error:
             log.warning("embeddings could not be stored and will be made again: %s", error)
         return replace(
@@ -375,12 +393,6 @@ def _there(rows: Rows, key: int, held: int, holds: Callable[[int], bool]) -> boo
 def _embedding(rows: Rows, item: int, view: int, net: str) -> Embedding | None:
     stored = rows.embedding(item, view, net)
     return None if stored is None else unpack_embedding(stored)
-
-
-def _packed(embedding: Embedding | None) -> bytes:
-    if embedding is None or not np.isfinite(embedding).all():
-        raise GalleryError("the net embeds a drawing as NaN or infinity; train it again")
-    return pack_embedding(embedding)
 
 
 def _clear(rows: Rows, key: int, number: int) -> None:

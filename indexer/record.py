@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
+from indexer.kind import label_of, set_of
 from indexer.view import View
 from sketches.item import Item, Look, Picture
 from sketches.sketch import Strokes
@@ -24,7 +25,7 @@ _TYPES = ("u1", "<i2", "<f4")  # the first that holds the coordinates unchanged
 
 
 def encode_item(item: Item) -> bytes:
-    """The record of an item's own drawing; id and label stand elsewhere."""
+    """The record of an item's own drawing; id and kind stand elsewhere."""
     head: dict[str, Any] = {}
     if item.name:
         head["name"] = item.name
@@ -37,11 +38,12 @@ def encode_item(item: Item) -> bytes:
     return _encode(item.strokes, head) + (item.picture.data if item.picture else b"")
 
 
-def decode_item(record: bytes, key: int, label: str) -> Item:
+def decode_item(record: bytes, key: int, kind: str) -> Item:
     head, start = _head(record)
     strokes, end = _strokes(record, head, start)
     picture = Picture(record[end:], head["picture"]) if "picture" in head else None
-    return Item(key, label, strokes, head.get("name", ""), tuple(head.get("tags", ())), head.get("link", ""), picture)
+    name, tags, link = head.get("name", ""), tuple(head.get("tags", ())), head.get("link", "")
+    return Item(key, label_of(kind), strokes, name, tags, link, picture, set_of(kind))
 
 
 def encode_view(view: View) -> bytes:

@@ -40,7 +40,7 @@ class Mark:
 class Row:
     """An item or a view by its id, and the number of the change that set it.
 
-    what    the label of an item, None where it is gone; the item of a view
+    what    the kind of an item, None where it is gone; the item of a view
     record  what is stored of it (indexer/record.py); None where it is gone
     """
 

@@ -7,7 +7,7 @@ GALLERY/
     └── 20261120T101500.123Z-1f3a9c2e5b7d9f01/   when it was built, and the beginning of the manifest's sha256
         ├── manifest.json        what this is, and the size and digest of every other file
         ├── digests.bin          the digests of their blocks (indexer/checked.py)
-        ├── classes.json         names of the classes, and the first item of each; items are in the order of their class
+        ├── classes.json         the kinds (indexer/kind.py), and the first item of each; items are in the order of their kind
         ├── ids.npy              (N,) uint64, of the items
         ├── sorted_ids.npy       (N,) uint64 ascending, and where they are:
         ├── sorted_rows.npy      (N,) uint32
@@ -39,12 +39,13 @@ from indexer.checked import DIGEST, CheckedArray, CheckedFile, block_digests
 from indexer.durable import sync
 from indexer.entry import Entry
 from indexer.errors import SnapshotError
+from indexer.kind import label_of
 from indexer.lease import lease
 from indexer.pointer import current_snapshot
 from indexer.record import decode_item, decode_view, name_of, strokes_of
 from indexer.view import View
 from nets.checkpoint import CheckpointError
-from nets.embedding import EMBEDDING_DIM
+from nets.embedding import padded
 from nets.encoder import Encoder
 from sketches.item import Item
 from sketches.sketch import Strokes
@@ -161,18 +162,29 @@ class Snapshot:
         return index
 
     @cached_property
-    def classes(self) -> tuple[str, ...]:
-        return tuple(self._classes["names"])
+    def kinds(self) -> tuple[str, ...]:
+        """Classes and sets (indexer/kind.py); those of one class follow one another."""
+        return tuple(self._kinds["names"])
 
     @cached_property
-    def class_starts(self) -> npt.NDArray[np.int64]:
-        """(C + 1,): class c has the items class_starts[c]..class_starts[c + 1]."""
-        return np.array(self._classes["starts"], np.int64)
+    def kind_starts(self) -> npt.NDArray[np.int64]:
+        """(K + 1,): kind k has the items kind_starts[k]..kind_starts[k + 1]."""
+        return np.array(self._kinds["starts"], np.int64)
 
     @cached_property
     def view_starts(self) -> npt.NDArray[np.int64]:
-        """(C + 1,): class c has the views view_starts[c]..view_starts[c + 1]."""
-        return np.searchsorted(self.view_items, self.class_starts)
+        """(K + 1,): kind k has the views view_starts[k]..view_starts[k + 1]."""
+        return np.searchsorted(self.view_items, self.kind_starts)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(label_of, self.kinds)))
+
+    @cached_property
+    def _class_of_kind(self) -> npt.NDArray[np.int64]:
+        """(K,), as numbers."""
+        numbers = {name: number for number, name in enumerate(self.classes)}
+        return np.array([numbers[label_of(kind)] for kind in self.kinds], np.int64)
 
     @cached_property
     def ids(self) -> npt.NDArray[np.uint64]:
@@ -220,13 +232,20 @@ class Snapshot:
 
     def labels(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """Classes of items (n,), as numbers."""
-        return np.searchsorted(self.class_starts, rows, side="right") - 1
+        return self._class_of_kind[self.kinds_of(rows)]
+
+    def kinds_of(self, rows: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """Kinds of items (n,), as numbers."""
+        return np.searchsorted(self.kind_starts, rows, side="right") - 1
+
+    def kind(self, row: int) -> str:
+        return self.kinds[int(self.kinds_of(np.array([row]))[0])]
 
     def label(self, row: int) -> str:
-        return self.classes[int(self.labels(np.array([row]))[0])]
+        return label_of(self.kind(row))
 
     def item(self, row: int) -> Item:
-        return decode_item(self._record(self.views_of(row)[0]), int(self.ids[row]), self.label(row))
+        return decode_item(self._record(self.views_of(row)[0]), int(self.ids[row]), self.kind(row))
 
     def name_of(self, row: int) -> str:
         return name_of(self._record(self.views_of(row)[0]))
@@ -237,14 +256,16 @@ class Snapshot:
 
     def other_views(self, row: int) -> list[View]:
         """An item's views beside its own drawing."""
-        return [decode_view(self._record(view), int(self.ids[row])) for view in self.views_of(row)[1:]]
+        return [self.view(place) for place in self.views_of(row)[1:]]
+
+    def view(self, place: int) -> View:
+        """A view that is not an item's own drawing."""
+        return decode_view(self._record(place), int(self.ids[self.view_items[place]]))
 
     def item_embeddings(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Embeddings (n, 1024) of items' own drawings."""
         first = np.searchsorted(self.view_items, np.asarray(rows, self.view_items.dtype))
-        found = np.zeros((len(first), EMBEDDING_DIM), np.float32)
-        found[:, : self.dimensions] = self.embeddings.rows(first)
-        return found
+        return padded(self.embeddings.rows(first))
 
     def sketch_set(self, rows: Sequence[int] | npt.NDArray[np.int64] | None = None) -> SketchSet:
         """The own drawings of items (all), in memory."""
@@ -260,10 +281,10 @@ class Snapshot:
             bounds = self._starts.span(first, last + 1).tolist()
             data = self._files[RECORDS].read(bounds[0], bounds[-1])
             vectors = self.embeddings.span(first, last) if embedded else [None] * len(items)
-            ids, labels = self.ids[items].tolist(), self.labels(items).tolist()
+            ids, kinds = self.ids[items].tolist(), self.kinds_of(items).tolist()
             for n, (key, item) in enumerate(zip(ids, items.tolist(), strict=True)):
                 record = data[bounds[n] - bounds[0] : bounds[n + 1] - bounds[0]]
-                yield Entry(key, item != before, self.classes[labels[n]], record, vectors[n])
+                yield Entry(key, item != before, self.kinds[kinds[n]], record, vectors[n])
                 before = item
 
     def _record(self, view: int) -> bytes:
@@ -275,9 +296,9 @@ class Snapshot:
         return CheckedArray(self._files[STARTS])
 
     @cached_property
-    def _classes(self) -> dict[str, Any]:
-        classes: dict[str, Any] = json.loads(self._files[CLASSES].read(0, self._files[CLASSES].size))
-        return classes
+    def _kinds(self) -> dict[str, Any]:
+        kinds: dict[str, Any] = json.loads(self._files[CLASSES].read(0, self._files[CLASSES].size))
+        return kinds
 
     @cached_property
     def _sorted(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:

@@ -1,6 +1,6 @@
-"""What is to be indexed, in any order, on the disk; and the order of its rows in the snapshot: by class.
+"""What is to be indexed, in any order, on the disk; and the order of its rows in the snapshot: by kind (indexer/kind.py).
 
-Memory does not grow with the number of rows, beyond the names of the classes: sorting is done in parts and on the disk.
+Memory does not grow with the number of rows, beyond the names of the kinds: sorting is done in parts and on the disk.
 """
 
 import logging
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from indexer.durable import allocate
 from indexer.entry import Entry
+from indexer.kind import label_of
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ BLOCK = 1 << 16  # rows handled at a time
 NAMED = 20  # ids that appear twice are named one by one up to this many
 
 _ROW = np.dtype(
-    [("id", "<u8"), ("label", "<u4"), ("own", "?"), ("kept", "?"), ("start", "<i8"), ("size", "<u4"), ("known", "<i8")]
+    [("id", "<u8"), ("kind", "<u4"), ("own", "?"), ("kept", "?"), ("start", "<i8"), ("size", "<u4"), ("known", "<i8")]
 )
 
 Ids = npt.NDArray[np.uint64]
@@ -38,7 +39,7 @@ class Spooled(NamedTuple):
 
 
 class Spool:
-    """Rows written in the order they come, and read in the order of their classes; within a class as they came.
+    """Rows written in the order they come, and read in the order of their kinds; within a kind as they came.
 
     items, views  how many there are, without those that appeared twice
     duplicates    how many items were left out because their id had appeared before
@@ -48,7 +49,7 @@ class Spool:
         """Write the entries into a new folder. `memory` (bytes) is what sorting may take. Raises OSError."""
         folder.mkdir(parents=True)
         self._part = max(BLOCK, memory // 64)  # ids sorted at a time
-        self._labels: dict[str, int] = {}
+        self._kinds: dict[str, int] = {}
         self._write(folder, entries)
         self._table = _mapped(folder / "rows", _ROW)
         self._records = _mapped(folder / "records", np.dtype(np.uint8))
@@ -75,11 +76,11 @@ class Spool:
             start = made = 0
             buffer: list[tuple[int, int, bool, bool, int, int, int]] = []
             for entry in entries:
-                label = self._labels.setdefault(entry.label, len(self._labels))
+                kind = self._kinds.setdefault(entry.kind, len(self._kinds))
                 if entry.embedding is not None:
                     known.write(np.asarray(entry.embedding, np.float16).tobytes())
                 buffer.append(
-                    (entry.id, label, entry.own, True, start, len(entry.record), -1 if entry.embedding is None else made)
+                    (entry.id, kind, entry.own, True, start, len(entry.record), -1 if entry.embedding is None else made)
                 )
                 made += entry.embedding is not None
                 records.write(entry.record)
@@ -91,14 +92,14 @@ class Spool:
 
     def _drop_duplicates(self) -> None:
         """Mark all but the first item of each id as not kept, with its further views."""
-        names = tuple(self._labels)
+        names = tuple(self._kinds)
         for ids, places in sorted_parts(self._own_ids, len(self._table), self._part):
             again = np.flatnonzero(ids[1:] == ids[:-1]) + 1
             for n in again.tolist():
                 place = int(places[n])
                 if self.duplicates < NAMED:
                     kept = self._table[places[np.searchsorted(ids, ids[n])]]
-                    one, other = names[kept["label"]], names[self._table[place]["label"]]
+                    one, other = (label_of(names[row["kind"]]) for row in (kept, self._table[place]))
                     log.warning("id %d appears twice, in %r and in %r: the first is kept", ids[n], one, other)
                 self.duplicates += 1
                 self._table["kept"][place] = False
@@ -113,27 +114,27 @@ class Spool:
         return rows["id"][places], places + first
 
     def _order(self, path: Path) -> None:
-        """Where each row of the snapshot comes from: sorted by class by counting, on the disk."""
-        count = len(self._labels)
+        """Where each row of the snapshot comes from: sorted by kind by counting, on the disk."""
+        count = len(self._kinds)
         items, views = np.zeros(count, np.int64), np.zeros(count, np.int64)
         for rows in self._blocks():
             kept = rows["kept"]
-            views += np.bincount(rows["label"][kept], minlength=count)
-            items += np.bincount(rows["label"][kept & rows["own"]], minlength=count)
+            views += np.bincount(rows["kind"][kept], minlength=count)
+            items += np.bincount(rows["kind"][kept & rows["own"]], minlength=count)
         self.items, self.views = int(items.sum()), int(views.sum())
-        names = tuple(self._labels)
+        names = tuple(self._kinds)
         by_name = [n for n in sorted(range(count), key=names.__getitem__) if items[n]]
-        self.classes = tuple(names[n] for n in by_name)
-        self.class_starts = [0, *np.cumsum(items[by_name]).tolist()]
+        self.kinds = tuple(names[n] for n in by_name)
+        self.kind_starts = [0, *np.cumsum(items[by_name]).tolist()]
         cursor = np.zeros(count, np.int64)
         cursor[by_name] = np.cumsum([0, *views[by_name].tolist()])[:-1]
         allocate(path, 8 * self.views)
         self._source = _mapped(path, np.dtype(np.int64))
         for number, rows in enumerate(self._blocks()):
             places = np.flatnonzero(rows["kept"])
-            labels = rows["label"][places]
-            order = np.argsort(labels, kind="stable")
-            present, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
+            kinds = rows["kind"][places]
+            order = np.argsort(kinds, kind="stable")
+            present, starts, counts = np.unique(kinds[order], return_index=True, return_counts=True)
             within = np.arange(len(order)) - np.repeat(starts, counts)
             self._source[np.repeat(cursor[present], counts) + within] = places[order] + number * BLOCK
             cursor[present] += counts

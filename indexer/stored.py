@@ -5,7 +5,15 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from nets.embedding import EMBEDDING_DIM
+from indexer.errors import GalleryError
+from nets.embedding import padded
+
+
+def finite(embedding: npt.NDArray[np.floating] | None) -> npt.NDArray[np.float32]:
+    """What a net made of a drawing, of any shape, fit to be kept. Raises GalleryError."""
+    if embedding is None or not np.isfinite(embedding).all():
+        raise GalleryError("the net embeds a drawing as NaN or infinity; train it again")
+    return embedding.astype(np.float32)
 
 
 def pack_embedding(embedding: npt.NDArray[np.float32]) -> bytes:
@@ -15,9 +23,7 @@ def pack_embedding(embedding: npt.NDArray[np.float32]) -> bytes:
 
 def unpack_embedding(data: bytes) -> npt.NDArray[np.float32]:
     """The embedding (1024,) again."""
-    embedding = np.zeros(EMBEDDING_DIM, np.float32)
-    embedding[: len(data) // 4] = np.frombuffer(data, "<f4")
-    return embedding
+    return padded(np.frombuffer(data, "<f4"))
 
 
 def signed(key: int) -> int:

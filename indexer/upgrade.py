@@ -17,6 +17,7 @@ import orjson
 from indexer.build import write_snapshot, writing
 from indexer.entry import Entry
 from indexer.errors import GalleryError, SnapshotError
+from indexer.kind import kind_of
 from indexer.online import embed_items
 from indexer.overlay import Overlay
 from indexer.pointer import current_snapshot, history, publish
@@ -106,7 +107,7 @@ def _entries(folder: Path, dimensions: int) -> Iterator[Entry]:
             bounds = strokes[sketches[row] : sketches[row + 1] + 1].tolist()
             drawn: Strokes = tuple(points[first:last] for first, last in pairwise(bounds))
             item = Item(key, classes[labels[row]], drawn)
-            yield Entry(key, True, item.label, encode_item(item), embeddings[row, :dimensions])
+            yield Entry(key, True, kind_of(item), encode_item(item), embeddings[row, :dimensions])
 
 
 def _read_journal(path: Path, held: int) -> _Journal:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nets.embedding import EMBEDDING_DIM
+from indexer.kind import kind_of
+from nets.embedding import EMBEDDING_DIM, padded
 from sketches.item import Item
 
 Floats = npt.NDArray[np.float32]
@@ -26,7 +27,7 @@ class _Table:
     embeddings: Floats  # (capacity, D), the dimensions that the net fills
     squares: Floats  # (capacity,) their squared lengths
     keys: npt.NDArray[np.uint64]  # (capacity,) the item that a row is a drawing of
-    labels: npt.NDArray[np.int32]  # (capacity,) numbers of classes
+    kinds: npt.NDArray[np.int32]  # (capacity,) numbers of kinds
     there: npt.NDArray[np.bool_]  # (capacity,) not removed
 
 
@@ -41,7 +42,7 @@ class Additions:
         """For embeddings (1024,) of which the first `dimensions` are used."""
         self.dimensions = dimensions
         self.items: dict[int, Item] = {}
-        self.counts: Counter[str] = Counter()  # items of each class
+        self.counts: Counter[str] = Counter()  # items of each kind (indexer/kind.py)
         self._table = _Table(
             0,
             np.empty((ROOM, dimensions), np.float32),
@@ -50,7 +51,7 @@ class Additions:
             np.empty(ROOM, np.int32),
             np.zeros(ROOM, bool),
         )
-        self._numbers: dict[str, int] = {}  # of classes
+        self._numbers: dict[str, int] = {}  # of kinds
         self._own: dict[int, int] = {}  # the row of an item
         self._views: dict[int, int] = {}  # the row of a view, by its id
         self._item_of: dict[int, int] = {}  # the item of a view
@@ -74,23 +75,23 @@ class Additions:
 
     def add(self, item: Item, embedding: Floats) -> None:
         """Add an item, in place of any other of its id."""
-        row = self._append(item.id, item.label, embedding)
+        row = self._append(item.id, kind_of(item), embedding)
         self.discard(item.id)
         self.items[item.id] = item
-        self.counts[item.label] += 1
+        self.counts[kind_of(item)] += 1
         self._own[item.id] = row
 
-    def add_view(self, view: int, key: int, label: str, embedding: Floats) -> None:
-        """Add a further drawing of an item, which has this label; in place of itself, if it is here."""
+    def add_view(self, view: int, key: int, kind: str, embedding: Floats) -> None:
+        """Add a further drawing of an item, which is of this kind; in place of itself, if it is here."""
         self.discard_view(view)
-        self._views[view] = self._append(key, label, embedding)
+        self._views[view] = self._append(key, kind, embedding)
         self._item_of[view] = key
         self._views_of[key] = (*self._views_of.get(key, ()), view)
 
     def discard(self, key: int) -> None:
         """Drop an item and all its further drawings, so far as they are here."""
         if key in self.items:
-            self.counts[self.items.pop(key).label] -= 1
+            self.counts[kind_of(self.items.pop(key))] -= 1
             self._table.there[self._own.pop(key)] = False
         for view in self._views_of.get(key, ()):
             self.discard_view(view)
@@ -104,27 +105,25 @@ class Additions:
 
     def embedding(self, key: int) -> Floats:
         """The embedding (1024,) of an item's own drawing. Raises KeyError."""
-        embedding = np.zeros(EMBEDDING_DIM, np.float32)
-        embedding[: self.dimensions] = self._table.embeddings[self._own[key]]
-        return embedding
+        return padded(self._table.embeddings[self._own[key]])
 
     def nearest(
         self,
         query: Floats,
         k: int,
-        labels: Collection[str] | None = None,
+        kinds: Collection[str] | None = None,
         without: Iterable[int] = (),
         among: npt.NDArray[np.uint64] | None = None,
     ) -> list[tuple[float, int]]:
         """The k items nearest to query (1024,) by their nearest drawing: squared distance and id, nearest first.
 
-        Only of `labels` and only items with the ids `among`, where given, and none of `without`.
+        Only of `kinds` and only items with the ids `among`, where given, and none of `without`.
         """
         table, used = self._table, query[: self.dimensions]
         beyond = float(np.square(query[self.dimensions :]).sum())
         wanted = table.there[: table.count].copy()
-        if labels is not None:
-            wanted &= np.isin(table.labels[: table.count], [self._numbers[name] for name in labels if name in self._numbers])
+        if kinds is not None:
+            wanted &= np.isin(table.kinds[: table.count], [self._numbers[kind] for kind in kinds if kind in self._numbers])
         if among is not None:
             wanted &= np.isin(table.keys[: table.count], among)
         for key in without:
@@ -147,15 +146,15 @@ class Additions:
             found.setdefault(int(table.keys[some[n]]), float(exact[n]))
         return [(square, key) for key, square in list(found.items())[:k]]
 
-    def _append(self, key: int, label: str, embedding: Floats) -> int:
+    def _append(self, key: int, kind: str, embedding: Floats) -> int:
         table, row = self._table, self._table.count
         if row == len(table.keys):
-            columns = (table.embeddings, table.squares, table.keys, table.labels, table.there)
+            columns = (table.embeddings, table.squares, table.keys, table.kinds, table.there)
             table = _Table(row, *(_with_room(column, 2 * row) for column in columns))
         table.embeddings[row] = used = embedding[: self.dimensions]
         table.squares[row] = np.dot(used, used)
         table.keys[row] = key
-        table.labels[row] = self._numbers.setdefault(label, len(self._numbers))
+        table.kinds[row] = self._numbers.setdefault(kind, len(self._numbers))
         table.there[row] = True
         self._table = replace(table, count=row + 1)
         return row
@@ -165,7 +164,7 @@ class Additions:
         before = self._table
         rows = np.sort(np.fromiter((*self._own.values(), *self._views.values()), np.int64))
         room = max(ROOM, 2 * len(rows))
-        columns = (before.embeddings, before.squares, before.keys, before.labels, before.there)
+        columns = (before.embeddings, before.squares, before.keys, before.kinds, before.there)
         self._table = _Table(len(rows), *(_with_room(column[rows], room) for column in columns))
         place = dict(zip(rows.tolist(), range(len(rows)), strict=True))
         self._own = {key: place[row] for key, row in self._own.items()}

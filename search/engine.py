@@ -24,6 +24,7 @@ from indexer.snapshot import Manifest
 from indexer.view import View
 from nets.embedding import EMBEDDING_DIM
 from nets.encoder import Encoder
+from search.kinds import Kinds
 from search.results import Guess, Hit, Results, SearchError
 from sketches.item import Item, Look, Picture
 from sketches.photograph import PhotographSpec, as_photograph
@@ -42,15 +43,16 @@ Embedding = npt.NDArray[np.float32]  # (1024,)
 
 @dataclass(frozen=True)
 class Question:
-    """How many, from which place on, how far, of what, and called what. Raises SearchError for what nobody can answer.
+    """How many, from which place on, how far, of which classes and sets, and called what.
 
-    `likely` has what a drawing may be: items that are called so come nearer.
+    `likely` has what a drawing may be: items that are called so come nearer. Raises SearchError for what nobody can answer.
     """
 
     k: int
     offset: int
     max_distance: float | None
     classes: Sequence[str] | None
+    sets: Sequence[str] | None
     text: str
     likely: tuple[Guess, ...] = ()
 
@@ -95,8 +97,8 @@ class Changes(Protocol):
     def add_view(self, key: int, strokes: Strokes, by: str, embedding: Embedding) -> View:
         """Add a further drawing of an item. Raises ChangeRefused for an item that is not there, DamagedSketch."""
 
-    def remove_view(self, key: int, view: int) -> None:
-        """Remove a further drawing of an item. Raises ChangeRefused where there is none of this id."""
+    def remove_views(self, views: Sequence[tuple[int, int]]) -> None:
+        """Remove further drawings, each by its item's id and its own, all or none. Raises ChangeRefused for a missing one."""
 
 
 class SearchEngine(ABC):
@@ -164,8 +166,24 @@ class SearchEngine(ABC):
         """The further drawings of an item, the oldest first. Raises UnknownSketch."""
 
     @abstractmethod
+    def all_views(self) -> Iterator[View]:
+        """The further drawings of all items, in any order."""
+
+    def views_by(self, by: str | None) -> list[View]:
+        """The further drawings that somebody has given ("": without a name), or with None all, the newest first."""
+        return sorted((view for view in self.all_views() if by in (None, view.by)), key=lambda view: -view.id)
+
+    @abstractmethod
+    def kinds(self) -> Kinds:
+        """The kinds of items that it has now."""
+
     def classes(self) -> dict[str, int]:
         """The number of items of each class, by class name."""
+        return self.kinds().classes()
+
+    def sets(self) -> dict[str, int]:
+        """The number of items of each set, by name; one that is all there is of the set above is left out."""
+        return self.kinds().sets()
 
     @abstractmethod
     def entries(self) -> Iterator[Entry]:
@@ -200,19 +218,21 @@ class SearchEngine(ABC):
         k: int = 10,
         classes: Sequence[str] | None = None,
         *,
+        sets: Sequence[str] | None = None,
         text: str = "",
         offset: int = 0,
         max_distance: float | None = None,
     ) -> Results:
         """The k items nearest to a drawing, given as strokes or as the bytes of a picture or SVG file; or to a picture.
 
-        `classes` narrows the gallery to these; `offset` leaves out the nearest ones, to turn the page; nothing is farther than
-        `max_distance`. Items whose name, tags or class match a `text` (see `Words`) come before all others. In a gallery of up
-        to 200,000 items, those whose name or tags say what the net takes the drawing for come before others that are as near.
+        `classes` and `sets` narrow the gallery to these, with all sets below them; `offset` leaves out the nearest ones, to
+        turn the page; nothing is farther than `max_distance`. Items whose name, tags or class match a `text` (see `Words`)
+        come before all others. In a gallery of up to 200,000 items, those whose name or tags say what the net takes the
+        drawing for come before others that are as near.
 
         Raises SketchError for a drawing that is not one, SearchError for the rest, GalleryBusy while words are still read.
         """
-        question = Question(k, offset, max_distance, classes, text)
+        question = Question(k, offset, max_distance, classes, sets, text)
         stages: dict[str, float] = {}
         with timed(stages, "decode"):
             look = self._look(query)
@@ -235,12 +255,13 @@ class SearchEngine(ABC):
         k: int = 10,
         classes: Sequence[str] | None = None,
         *,
+        sets: Sequence[str] | None = None,
         text: str = "",
         offset: int = 0,
         max_distance: float | None = None,
     ) -> Results:
         """The k items nearest to one of the gallery, which itself is not among them. Raises UnknownSketch, SearchError."""
-        return self.similar_to_examples([key], [], k, classes, text=text, offset=offset, max_distance=max_distance)
+        return self.similar_to_examples([key], [], k, classes, sets=sets, text=text, offset=offset, max_distance=max_distance)
 
     def similar_to_examples(
         self,
@@ -249,6 +270,7 @@ class SearchEngine(ABC):
         k: int = 10,
         classes: Sequence[str] | None = None,
         *,
+        sets: Sequence[str] | None = None,
         text: str = "",
         offset: int = 0,
         max_distance: float | None = None,
@@ -258,7 +280,7 @@ class SearchEngine(ABC):
         The query is the mean of those it should be like, less half the mean of those it should not (Rocchio 1971).
         Raises UnknownSketch, SearchError.
         """
-        question = Question(k, offset, max_distance, classes, text)
+        question = Question(k, offset, max_distance, classes, sets, text)
         both = sorted(set(like) & set(unlike))
         if both or not like:
             words = f"sketch {both[0]} is in `like` and in `unlike`" if both else "name at least one sketch in `like`"
@@ -278,6 +300,7 @@ class SearchEngine(ABC):
         k: int = 10,
         classes: Sequence[str] | None = None,
         *,
+        sets: Sequence[str] | None = None,
         text: str = "",
         offset: int = 0,
         max_distance: float | None = None,
@@ -285,15 +308,25 @@ class SearchEngine(ABC):
         """The k items nearest to an embedding (1024,) float32. Raises SearchError."""
         if embedding.shape != (EMBEDDING_DIM,) or not np.isfinite(embedding).all():
             raise SearchError(f"an embedding is {EMBEDDING_DIM} finite numbers", field="embedding")
-        return self._search(embedding.astype(np.float32), Question(k, offset, max_distance, classes, text), frozenset(), {})
+        return self._search(
+            embedding.astype(np.float32), Question(k, offset, max_distance, classes, sets, text), frozenset(), {}
+        )
 
-    def named(self, text: str, k: int = 10, classes: Sequence[str] | None = None, *, offset: int = 0) -> Results:
+    def named(
+        self,
+        text: str,
+        k: int = 10,
+        classes: Sequence[str] | None = None,
+        *,
+        sets: Sequence[str] | None = None,
+        offset: int = 0,
+    ) -> Results:
         """The items that match a text (see `Words`), the shortest names first; their distance is NaN.
 
         Raises SearchError, DamagedSketch, GalleryBusy.
         """
         stages: dict[str, float] = {}
-        question = Question(k, offset, None, classes, text)
+        question = Question(k, offset, None, classes, sets, text)
         with timed(stages, "search"):
             hits = self._called(question)
         return Results(self.snapshot.name, hits, stages)

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -118,6 +118,7 @@ class LiveGallery:
         tags: tuple[str, ...] = (),
         link: str = "",
         picture: Picture | None = None,
+        set: str = "",
     ) -> Item:
         """Add a drawing, or without strokes a picture, searchable and on the disk once this returns; under a new id unless one
         is given.
@@ -126,7 +127,7 @@ class LiveGallery:
         GalleryError, OSError where the disk fails; then nothing has changed.
         """
         chosen = secrets.randbits(63) if key is None else key
-        item = checked(Item(chosen, label, strokes, name, tags, link, picture))
+        item = checked(Item(chosen, label, strokes, name, tags, link, picture, set))
         engine = self._engine
         added = embed_items([item], engine.encoder)
         try:
@@ -134,7 +135,7 @@ class LiveGallery:
                 changes.change(added=added)
         except ChangeRefused as error:
             if key is None:  # two random numbers of 63 bits were the same
-                return self.add(label, strokes, name=name, tags=tags, link=link, picture=picture)
+                return self.add(label, strokes, name=name, tags=tags, link=link, picture=picture, set=set)
             raise DuplicateSketch(
                 f"the gallery has a sketch {key} already: remove it, or leave the id out", field="id"
             ) from error
@@ -172,13 +173,27 @@ class LiveGallery:
 
     def remove_view(self, key: int, view: int) -> None:
         """Remove a further drawing of an item. Raises UnknownSketch, and what `add` does of failures."""
-        if all(one.id != view for one in self.views(key)):
-            raise UnknownSketch(f"the sketch {key} has no further drawing {view}", field="view")
+        if key not in self._engine:
+            raise UnknownSketch(f"the gallery has no sketch {key}", field="id")
+        self._remove_views([(key, view)])
+
+    def remove_views_by(self, by: str) -> int:
+        """Remove all further drawings that somebody has given ("": without a name), all or none; how many.
+
+        Raises UnknownSketch where there is none, and what `add` does of failures.
+        """
+        given = [(view.item_id, view.id) for view in self._engine.views_by(by)]
+        if not given:
+            raise UnknownSketch(f"nobody called {by!r} has given the gallery a drawing", field="by")
+        self._remove_views(given)
+        return len(given)
+
+    def _remove_views(self, views: Sequence[tuple[int, int]]) -> None:
         try:
             with self._writing(self._engine) as changes:
-                changes.remove_view(key, view)
+                changes.remove_views(views)
         except ChangeRefused as error:
-            raise UnknownSketch(f"the sketch {key} has no further drawing {view}", field="view") from error
+            raise UnknownSketch(str(error), field="view") from error
         self._follow()
 
     def reload(self) -> str:

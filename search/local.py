@@ -4,7 +4,7 @@ import logging
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from indexer.contents import contents
 from indexer.entry import Entry
 from indexer.errors import SnapshotError
 from indexer.index import Nearest, Ranges, Removed
+from indexer.kind import kind_of, label_of, set_of
 from indexer.milvus.address import Gallery
 from indexer.overlay import Changes, Overlay
 from indexer.rows import Mark
@@ -23,7 +24,8 @@ from indexer.snapshot import Snapshot, open_current
 from indexer.view import View
 from search.additions import Additions
 from search.engine import Embedding, Question, Sample, SearchEngine
-from search.results import Hit, SearchError, UnknownSketch
+from search.kinds import Kinds
+from search.results import Hit, UnknownSketch
 from search.words import Words
 from sketches.item import Item
 from sketches.sketch import Sketch
@@ -40,14 +42,15 @@ LIKELY_ITEMS = 200  # of those called so: the nearest are compared
 class _Changed:
     """What differs from the snapshot; a search keeps to the one it began with.
 
-    gone      rows of the snapshot's items that were removed or replaced, and `lost` how many of each class (by its number)
+    kinds     what is there now
+    gone      rows of the snapshot's items that were removed or replaced
     dropped   views of the snapshot's other items that were removed
     removed   both, as the views that no search finds
     unfolded  how many items and views differ
     """
 
+    kinds: Kinds
     gone: frozenset[int] = frozenset()
-    lost: Mapping[int, int] = field(default_factory=dict)
     dropped: frozenset[int] = frozenset()
     removed: Removed | None = None
     additions: Additions = field(default_factory=Additions)
@@ -63,7 +66,7 @@ class LocalEngine(SearchEngine):
         self.encoder = snapshot.encoder
         self._nearest = Nearest.of(snapshot)
         self._words = Words(snapshot)
-        self._class_numbers = {name: number for number, name in enumerate(snapshot.classes)}
+        self._kind_numbers = {kind: number for number, kind in enumerate(snapshot.kinds)}
         self._changed = self._unchanged()
         self._mark: Mark | None = None
         self._changing = threading.Lock()
@@ -136,18 +139,18 @@ class LocalEngine(SearchEngine):
             additions.discard_view(view)
             dropped.update(self._place(view, key_of))
         for drawn in changes.views:
-            label = self._label(drawn.item_id, additions, all_gone)
-            if label is not None and drawn.embedding is not None:
-                additions.add_view(drawn.id, drawn.item_id, label, drawn.embedding)
+            kind = self._kind(drawn.item_id, additions, all_gone)
+            if kind is not None and drawn.embedding is not None:
+                additions.add_view(drawn.id, drawn.item_id, kind, drawn.embedding)
+        rows = np.array(sorted(all_gone), np.int64)
+        kinds = self._kinds(rows, additions)
         if gone <= before.gone and dropped <= before.dropped:
-            self._changed = replace(before, additions=additions, unfolded=changes.unfolded)
+            self._changed = replace(before, kinds=kinds, additions=additions, unfolded=changes.unfolded)
         else:
             all_dropped = before.dropped | dropped
-            rows = np.array(sorted(all_gone), np.int64)
-            lost = Counter(self.snapshot.labels(rows).tolist())
             views = np.union1d(self.snapshot.all_views_of(rows), np.array(sorted(all_dropped), np.int64))
             removed = Removed(views, self.snapshot.views)
-            self._changed = _Changed(all_gone, lost, all_dropped, removed, additions, changes.unfolded)
+            self._changed = _Changed(kinds, all_gone, all_dropped, removed, additions, changes.unfolded)
         if changes.anew and self._mark is not None:
             log.warning("%s was exchanged: what is served is now what it holds", self.overlay.path)
         self._mark = changes.mark
@@ -190,10 +193,17 @@ class LocalEngine(SearchEngine):
         folded = zip(self.snapshot.views_of(row)[1:], self.snapshot.other_views(row), strict=True)
         return (*(view for place, view in folded if place not in changed.dropped), *since)
 
-    def classes(self) -> dict[str, int]:
-        changed = self._changed
-        names = dict.fromkeys((*self._class_numbers, *changed.additions.counts))
-        return {name: count for name in names if (count := self._count(name, changed))}
+    def all_views(self) -> Iterator[View]:
+        changed, items = self._changed, self.snapshot.view_items
+        for place in (np.flatnonzero(items[1:] == items[:-1]) + 1).tolist():
+            row = int(items[place])
+            if row not in changed.gone and place not in changed.dropped:
+                yield self.snapshot.view(place)
+        since = self.overlay.all_views(self.snapshot.manifest.last_view)
+        yield from (view for view in since if self._holds(view.item_id, changed))
+
+    def kinds(self) -> Kinds:
+        return self._changed.kinds
 
     def entries(self) -> Iterator[Entry]:
         return (entry for entry in contents(self.snapshot, self.overlay, self.encoder.sha256, self.overlay.last()) if entry.own)
@@ -204,22 +214,22 @@ class LocalEngine(SearchEngine):
         return Sample(snapshot.ids[rows], snapshot.labels(rows), snapshot.classes, snapshot.item_embeddings(rows))
 
     def _unchanged(self) -> _Changed:
-        return _Changed(additions=Additions(self.encoder.dimensions))
+        additions = Additions(self.encoder.dimensions)
+        return _Changed(self._kinds(np.empty(0, np.int64), additions), additions=additions)
 
-    def _count(self, name: str, changed: _Changed) -> int:
-        """The number of items of a class."""
-        number, count = self._class_numbers.get(name), changed.additions.counts.get(name, 0)
-        if number is None:
-            return count
-        first, last = self.snapshot.class_starts[number : number + 2].tolist()
-        return count + int(last - first) - changed.lost.get(number, 0)
+    def _kinds(self, gone: npt.NDArray[np.int64], additions: Additions) -> Kinds:
+        """The kinds that are there without these rows of the snapshot, and with what was added."""
+        counts = Counter(dict(zip(self.snapshot.kinds, np.diff(self.snapshot.kind_starts).tolist(), strict=True)))
+        counts.subtract(Counter(self.snapshot.kinds[number] for number in self.snapshot.kinds_of(gone).tolist()))
+        counts.update(additions.counts)
+        return Kinds(counts)
 
-    def _label(self, key: int, additions: Additions, gone: Collection[int]) -> str | None:
-        """The class of an item, if there is one: a drawing may belong to one that only another snapshot has."""
+    def _kind(self, key: int, additions: Additions, gone: Collection[int]) -> str | None:
+        """The kind of an item, if there is one: a drawing may belong to one that only another snapshot has."""
         if key in additions.items:
-            return additions.items[key].label
+            return kind_of(additions.items[key])
         row = self.snapshot.row(key)
-        return None if row is None or row in gone else self.snapshot.label(row)
+        return None if row is None or row in gone else self.snapshot.kind(row)
 
     def _holds(self, key: int, changed: _Changed) -> bool:
         if key in changed.additions.items:
@@ -235,24 +245,24 @@ class LocalEngine(SearchEngine):
 
     def _found(self, query: Embedding, question: Question, excluded: Collection[int]) -> tuple[Hit, ...]:
         changed = self._changed
-        labels = None if question.classes is None else self._known_classes(question.classes, changed)
+        kinds = changed.kinds.asked_for(question.classes, question.sets)
         wanted = question.offset + question.k + len(excluded)  # more than asked for: the query may be among them
         among = None
-        if labels is not None:
+        if kinds is not None:
             starts = self.snapshot.view_starts.tolist()
-            among = [(starts[number], starts[number + 1]) for number in self._numbers(labels)]
+            among = [(starts[number], starts[number + 1]) for number in self._numbers(kinds)]
         found = self._nearest_items(query, wanted, among, changed)
-        nearest = changed.additions.nearest(query, wanted, labels, excluded)
+        nearest = changed.additions.nearest(query, wanted, kinds, excluded)
         matching: frozenset[int] = frozenset()
         if question.text:
-            rows, added = self._matches(question.text, labels, changed)
+            rows, added = self._matches(question.text, kinds, changed)
             keys = np.array([*self.snapshot.ids[rows].tolist(), *(one.id for one in added)], np.uint64)
             matching = frozenset(keys.tolist())
             found |= self._nearest_items(query, wanted, _ranges(rows[self.snapshot.view_items]), changed)
-            nearest += changed.additions.nearest(query, wanted, labels, excluded, keys)
+            nearest += changed.additions.nearest(query, wanted, kinds, excluded, keys)
         for square, key in nearest:
             found[key] = min(square, found.get(key, np.inf))
-        nearer = self._nearer(query, question, labels, changed, found) if question.likely else {}
+        nearer = self._nearer(query, question, kinds, changed, found) if question.likely else {}
         far = np.inf if question.max_distance is None else question.max_distance
         ranked = sorted(
             (key not in matching, distance - nearer.get(key, 0.0), key, distance)
@@ -263,13 +273,13 @@ class LocalEngine(SearchEngine):
         return self._hits([(distance, key) for _, _, key, distance in chosen], question.offset, changed.additions)
 
     def _nearer(
-        self, query: Embedding, question: Question, labels: frozenset[str] | None, changed: _Changed, found: dict[int, float]
+        self, query: Embedding, question: Question, kinds: frozenset[str] | None, changed: _Changed, found: dict[int, float]
     ) -> dict[int, float]:
         """How much nearer the items count, by id, that are called what the drawing may be; the nearest of them join `found`."""
         strength = self._words.called({guess.label: LIKELY_NEARER * guess.probability**0.5 for guess in question.likely})
         if strength is None:
             return {}
-        rows = self._there(strength > 0, labels, changed)
+        rows = self._there(strength > 0, kinds, changed)
         if not rows.any():
             return {}
         wanted = max(LIKELY_ITEMS, question.offset + question.k)
@@ -278,8 +288,8 @@ class LocalEngine(SearchEngine):
 
     def _called(self, question: Question) -> tuple[Hit, ...]:
         changed = self._changed
-        labels = None if question.classes is None else self._known_classes(question.classes, changed)
-        rows, added = self._matches(question.text, labels, changed)
+        kinds = changed.kinds.asked_for(question.classes, question.sets)
+        rows, added = self._matches(question.text, kinds, changed)
         keys = np.array([*self.snapshot.ids[rows].tolist(), *(one.id for one in added)], np.uint64)
         lengths = [*self._words.lengths()[rows].tolist(), *(len(one.name or one.label) for one in added)]
         chosen = keys[np.lexsort((keys, lengths))][question.offset : question.offset + question.k].tolist()
@@ -288,31 +298,31 @@ class LocalEngine(SearchEngine):
     def _hits(self, chosen: Iterable[tuple[float, int]], offset: int, additions: Additions) -> tuple[Hit, ...]:
         hits: list[Hit] = []
         for distance, key in chosen:
-            label, name = self._words_of(key, additions)
-            hits.append(Hit(key, label, distance, offset + len(hits) + 1, name))
+            kind, name = self._words_of(key, additions)
+            hits.append(Hit(key, label_of(kind), distance, offset + len(hits) + 1, name, set_of(kind)))
         return tuple(hits)
 
-    def _matches(self, text: str, labels: frozenset[str] | None, changed: _Changed) -> tuple[npt.NDArray[np.bool_], list[Item]]:
-        """Which items of the snapshot (N,) and which added ones match a text; only those that are there, and of `labels`."""
+    def _matches(self, text: str, kinds: frozenset[str] | None, changed: _Changed) -> tuple[npt.NDArray[np.bool_], list[Item]]:
+        """Which items of the snapshot (N,) and which added ones match a text; only those that are there, and of `kinds`."""
         items = changed.additions.items
         rows, keys = self._words.matches(text, items)
-        rows = self._there(rows, labels, changed)
-        return rows, [items[key] for key in keys if labels is None or items[key].label in labels]
+        rows = self._there(rows, kinds, changed)
+        return rows, [items[key] for key in keys if kinds is None or kind_of(items[key]) in kinds]
 
-    def _there(self, rows: npt.NDArray[np.bool_], labels: frozenset[str] | None, changed: _Changed) -> npt.NDArray[np.bool_]:
-        """Those of the rows (N,) that are still there, and of `labels`."""
+    def _there(self, rows: npt.NDArray[np.bool_], kinds: frozenset[str] | None, changed: _Changed) -> npt.NDArray[np.bool_]:
+        """Those of the rows (N,) that are still there, and of `kinds`."""
         rows = rows.copy()
         rows[list(changed.gone)] = False
-        if labels is None:
+        if kinds is None:
             return rows
         inside = np.zeros_like(rows)
-        for number in self._numbers(labels):
-            inside[slice(*self.snapshot.class_starts[number : number + 2].tolist())] = True
+        for number in self._numbers(kinds):
+            inside[slice(*self.snapshot.kind_starts[number : number + 2].tolist())] = True
         return rows & inside
 
-    def _numbers(self, labels: frozenset[str]) -> list[int]:
-        """The snapshot's numbers of classes, those it has, ascending."""
-        return sorted(self._class_numbers[name] for name in labels if name in self._class_numbers)
+    def _numbers(self, kinds: frozenset[str]) -> list[int]:
+        """The snapshot's numbers of kinds, those it has, ascending."""
+        return sorted(self._kind_numbers[kind] for kind in kinds if kind in self._kind_numbers)
 
     def _nearest_items(self, query: Embedding, wanted: int, among: Ranges | None, changed: _Changed) -> dict[int, float]:
         """Squared distances of at least the `wanted` nearest items of the snapshot, by id: each by its nearest view.
@@ -330,22 +340,13 @@ class LocalEngine(SearchEngine):
             count *= 2  # items with many views
 
     def _words_of(self, key: int, additions: Additions) -> tuple[str, str]:
-        """Label and name of an item that was found."""
+        """Kind and name of an item that was found."""
         added = additions.items.get(key)
         if added is not None:
-            return added.label, added.name
+            return kind_of(added), added.name
         row = self.snapshot.row(key)
         assert row is not None
-        return self.snapshot.label(row), self.snapshot.name_of(row)
-
-    def _known_classes(self, classes: Sequence[str], changed: _Changed) -> frozenset[str]:
-        unknown = [name for name in classes if not self._count(name, changed)]
-        if unknown or not classes:
-            raise SearchError(
-                f"the gallery has no class {unknown[0]!r}" if unknown else "name at least one class, or leave classes out",
-                field="classes",
-            )
-        return frozenset(classes)
+        return self.snapshot.kind(row), self.snapshot.name_of(row)
 
 
 def _check(snapshot: Snapshot, stop: threading.Event) -> None:

@@ -12,19 +12,21 @@ import numpy.typing as npt
 
 from indexer.entry import Entry
 from indexer.errors import GalleryError, GalleryUnreachable
+from indexer.kind import label_of, set_of
 from indexer.milvus.address import Address, Gallery
 from indexer.milvus.changes import MilvusChanges, settle
 from indexer.milvus.gallery import MilvusSnapshot, gallery_at
 from indexer.milvus.log import APART, VIEW, Line, last_words
 from indexer.milvus.nearest import nearest_rows, sampled
-from indexer.milvus.rows import COLUMNS, entry_of, kind_of, row_of_item
+from indexer.milvus.rows import COLUMNS, entry_of, number_of, row_of_item
 from indexer.milvus.server import LARGEST
-from indexer.milvus.tables import Row, among, count, rows_with
+from indexer.milvus.tables import Row, among, count, pages, rows_with
 from indexer.record import decode_item, decode_view
 from indexer.stored import signed, unsigned
 from indexer.view import View
-from nets.embedding import EMBEDDING_DIM
+from nets.embedding import EMBEDDING_DIM, padded
 from search.engine import Embedding, Question, Sample, SearchEngine
+from search.kinds import Kinds
 from search.results import Hit, SearchError, UnknownSketch
 from sketches.item import Item
 
@@ -44,7 +46,7 @@ class MilvusEngine(SearchEngine):
         self._server = snapshot.gallery.server
         self.encoder = snapshot.encoder
         self._counts: Counter[str] = Counter(json.loads(self._gallery.files.get(f"classes/{snapshot.name}") or b"{}"))
-        self._recount: set[str] = set()  # classes with changes since they were counted
+        self._recount: set[str] = set()  # kinds with changes since they were counted
         self._lock = threading.Lock()
         self._damage: GalleryError | None = None
         lines = settle(snapshot)
@@ -92,7 +94,7 @@ class MilvusEngine(SearchEngine):
         return MilvusChanges(self._gallery, self.snapshot, self._made)
 
     def __len__(self) -> int:
-        return sum(self.classes().values())
+        return sum(self.kinds().counts.values())
 
     def holds(self, keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
         self._reached()
@@ -101,33 +103,37 @@ class MilvusEngine(SearchEngine):
         return np.array([key in there for key in wanted], bool)
 
     def embedding(self, key: int) -> Embedding:
-        return _full(self._row(key, ("embedding",))["embedding"])
+        return padded(self._row(key, ("embedding",))["embedding"])
 
     def item(self, key: int) -> Item:
         entry = entry_of({**self._row(key, COLUMNS[:-1]), "embedding": []}, self._gallery.files)
-        return decode_item(entry.record, entry.id, entry.label)
+        return decode_item(entry.record, entry.id, entry.kind)
 
     def sketch(self, key: int) -> Item:
         return self.item(key)
 
     def views(self, key: int) -> tuple[View, ...]:
         self._row(key, ("pk",))
-        rows = [
-            row
-            for row in rows_with(self._server, self.snapshot.name, [signed(key)], COLUMNS[:-1], self._level, "item")
-            if row["rank"] < 0
-        ]
-        entries = (entry_of({**row, "embedding": []}, self._gallery.files) for row in rows)
-        return tuple(sorted((decode_view(entry.record, entry.id) for entry in entries), key=lambda view: view.id))
+        rows = rows_with(self._server, self.snapshot.name, [signed(key)], COLUMNS[:-1], self._level, "item")
+        return tuple(sorted((self._view(row) for row in rows if row["rank"] < 0), key=lambda view: view.id))
 
-    def classes(self) -> dict[str, int]:
+    def all_views(self) -> Iterator[View]:
+        self._reached()
+        for page in pages(self._server, self.snapshot.name, COLUMNS[:-1], "rank < 0", self._level):
+            yield from map(self._view, page)
+
+    def _view(self, row: Row) -> View:
+        entry = entry_of({**row, "embedding": []}, self._gallery.files)
+        return decode_view(entry.record, entry.id)
+
+    def kinds(self) -> Kinds:
         with self._lock:
-            for label in list(self._recount):
+            for kind in list(self._recount):
                 self._reached()
-                condition = f"kind == {kind_of(label)} and rank >= 0"
-                self._counts[label] = count(self._server, self.snapshot.name, condition, self._level)
-                self._recount.discard(label)
-            return {label: number for label, number in self._counts.items() if number}
+                condition = f"kind == {number_of(kind)} and rank >= 0"
+                self._counts[kind] = count(self._server, self.snapshot.name, condition, self._level)
+                self._recount.discard(kind)
+            return Kinds(self._counts)
 
     def entries(self) -> Iterator[Entry]:
         return self.snapshot.entries("rank >= 0")
@@ -143,7 +149,7 @@ class MilvusEngine(SearchEngine):
             np.array(ids, np.uint64),
             np.array([numbers[found[key][0]] for key in ids], np.int64),
             classes,
-            np.array([_full(found[key][1]) for key in ids], np.float32).reshape(-1, EMBEDDING_DIM),
+            np.array([padded(found[key][1]) for key in ids], np.float32).reshape(-1, EMBEDDING_DIM),
         )
 
     def _found(self, query: Embedding, question: Question, excluded: Collection[int]) -> tuple[Hit, ...]:
@@ -152,8 +158,11 @@ class MilvusEngine(SearchEngine):
             self._no_words()
         snapshot = self.snapshot
         conditions = []
-        if question.classes is not None:
-            conditions.append(f"kind in {sorted(map(kind_of, self._known_classes(question.classes)))}")
+        if question.classes is not None or question.sets is not None:
+            kinds = self.kinds().asked_for(question.classes, question.sets)
+            if not kinds:
+                return ()
+            conditions.append(f"kind in {sorted(map(number_of, kinds))}")
         if excluded:
             conditions.append(f"not ({among('item', sorted(map(signed, excluded)))})")
         wanted = views = question.offset + question.k
@@ -185,7 +194,7 @@ class MilvusEngine(SearchEngine):
         )
         chosen = ranked[question.offset : question.offset + question.k]
         return tuple(
-            Hit(key, row["label"], distance, question.offset + place, row["name"])
+            Hit(key, label_of(row["label"]), distance, question.offset + place, row["name"], set_of(row["label"]))
             for place, (distance, key, row) in enumerate(chosen, 1)
         )
 
@@ -193,17 +202,9 @@ class MilvusEngine(SearchEngine):
         self._no_words()
 
     def _no_words(self) -> NoReturn:
-        raise SearchError("a gallery on Milvus is not searched by words: leave the text out, or narrow `classes`", field="text")
-
-    def _known_classes(self, classes: Sequence[str]) -> frozenset[str]:
-        there = self.classes()
-        unknown = [name for name in classes if name not in there]
-        if unknown or not classes:
-            raise SearchError(
-                f"the gallery has no class {unknown[0]!r}" if unknown else "name at least one class, or leave classes out",
-                field="classes",
-            )
-        return frozenset(classes)
+        raise SearchError(
+            "a gallery on Milvus is not searched by words: leave the text out, or narrow `classes` or `sets`", field="text"
+        )
 
     def _row(self, key: int, fields: Sequence[str]) -> Row:
         self._reached()
@@ -236,9 +237,3 @@ class MilvusEngine(SearchEngine):
     def _note(self, lines: list[Line]) -> None:
         with self._lock:
             self._recount.update(line.label for line in lines if line.op != VIEW)
-
-
-def _full(embedding: Sequence[float] | npt.NDArray[np.float32]) -> Embedding:
-    found = np.zeros(EMBEDDING_DIM, np.float32)
-    found[: len(embedding)] = embedding
-    return found

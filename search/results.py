@@ -28,7 +28,7 @@ class DuplicateSketch(SearchError):
 class Hit:
     """One item found, by its nearest view. distance is L2 between embeddings: smaller is nearer; rank counts from 1.
 
-    `name` is what people call it; it may be empty. Where there was nothing but a text to search by, distance is NaN.
+    `name` is what people call it, `set` what it belongs to; both may be empty. Where there was only a text, distance is NaN.
     """
 
     id: int
@@ -36,6 +36,7 @@ class Hit:
     distance: float
     rank: int
     name: str = ""
+    set: str = ""
 
 
 @dataclass(frozen=True)

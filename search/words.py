@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexer.errors import GalleryBusy
+from indexer.kind import label_of
 from indexer.record import words_of
 from indexer.snapshot import Snapshot
 from indexer.stored import signed, unsigned
@@ -39,7 +40,7 @@ class Words:
         self._lock = threading.Lock()
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
         # Of a gallery of drawings without names only the classes are kept, however many drawings there are.
-        self._database.execute(f"CREATE VIRTUAL TABLE classes USING fts5(label, content='', {_WORDS})")
+        self._database.execute(f"CREATE VIRTUAL TABLE kinds USING fts5(label, content='', {_WORDS})")
         self._database.execute(f"CREATE VIRTUAL TABLE items USING fts5(name, tags, content='', {_WORDS})")
         self._database.execute(f"CREATE VIRTUAL TABLE added USING fts5(label, name, tags, {_WORDS})")
         self._added: dict[int, Item] = {}
@@ -72,8 +73,8 @@ class Words:
             asked = '"{}"*'.format(piece.replace('"', '""'))
             matching = np.zeros(len(rows), bool)
             matching[self._found("items", asked)] = True
-            for label in self._found("classes", asked):
-                first, last = self._snapshot.class_starts[label : label + 2].tolist()
+            for kind in self._found("kinds", asked):
+                first, last = self._snapshot.kind_starts[kind : kind + 2].tolist()
                 matching[first:last] = True
             rows &= matching
             found = frozenset(unsigned(key) for key in self._found("added", asked))
@@ -128,12 +129,12 @@ class Words:
         try:
             lengths = np.zeros(len(self._snapshot), np.uint16)
             with self._database:
-                labels = enumerate(self._snapshot.classes)
-                self._database.executemany("INSERT INTO classes (rowid, label) VALUES (?, ?)", labels)
+                labels = enumerate(map(label_of, self._snapshot.kinds))
+                self._database.executemany("INSERT INTO kinds (rowid, label) VALUES (?, ?)", labels)
                 own = (entry for entry in self._snapshot.entries(embedded=False) if entry.own)
                 for row, entry in enumerate(own):
                     name, tags = words_of(entry.record)
-                    lengths[row] = len(name or entry.label)
+                    lengths[row] = len(name or label_of(entry.kind))
                     if name or tags:
                         words = (row, name, " ".join(tags))
                         self._database.execute("INSERT INTO items (rowid, name, tags) VALUES (?, ?, ?)", words)

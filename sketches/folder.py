@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from sketches.binary import read_binary
 from sketches.errors import DamagedSketch, DatasetError, SketchError
-from sketches.item import MAX_LABEL, Item
+from sketches.item import MAX_LABEL, MAX_SET, Item
 from sketches.ndjson import Damaged, read_ndjson
 from sketches.photograph import as_photograph
 from sketches.picture_set import PictureSet
@@ -58,6 +58,14 @@ class _File:
     label: str  # the folder it is in, or, of a file of strokes, its name
     inside: PurePosixPath  # its path in the folder that is read
 
+    @property
+    def set(self) -> str:
+        """The folders that it is in, so many of them as a set may be called by."""
+        folders = [_class_name(folder) for folder in self.inside.parts[:-1]]
+        while len("/".join(folders)) > MAX_SET:
+            folders.pop()
+        return "/".join(folders)
+
 
 def read_items(
     folder: Path,
@@ -71,8 +79,9 @@ def read_items(
 
     Pictures are traced to strokes, or else stay pictures to look at as they are; then files of strokes are left out.
 
-    The class of a picture is the first folder that it is in, and none where it lies loose; its name is that of its file, or
-    what a table beside the files says (sketches/table.py); its id is a digest of the file. Of equal files the first is kept.
+    The class of a picture is the first folder that it is in, and none where it lies loose; its set is all of these folders;
+    its name is that of its file, or what a table beside the files says (sketches/table.py); its id is a digest of the file.
+    Of equal files the first is kept.
     When all are read, one line of log says what was left out, or with `verbose` each by its name.
     Raises DatasetError where there is nothing to read, or not the `classes` asked for; DamagedSketch with `damaged="refuse"`.
     """
@@ -249,6 +258,7 @@ def _strokes(file: _File, classes: tuple[str, ...] | None, limit: int | None, da
     words = set()
     for sketch in read(file.path, limit, damaged):
         item = sketch if isinstance(sketch, Item) else Item(sketch.id, file.label, sketch.strokes)
+        item = replace(item, set=file.set)
         words.add(item.label)
         if classes is None or item.label in classes:
             yield item
@@ -263,7 +273,7 @@ def _picture(file: _File, table: dict[str, Entry], traced: bool) -> Item:
     entry = entry_of(table, file.inside)
     name = entry.name or _called(file.path.stem)
     number = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
-    item = Item(number, file.label, strokes, name, entry.tags, entry.link)
+    item = Item(number, file.label, strokes, name, entry.tags, entry.link, set=file.set)
     return replace(item, picture=thumbnail(data) if traced else as_photograph(data))
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from sketches.errors import DamagedSketch
 from sketches.sketch import Sketch, Strokes, check_strokes
 
-MAX_LABEL, MAX_NAME, MAX_TAG, MAX_LINK = 100, 200, 100, 2_000  # characters
+MAX_LABEL, MAX_SET, MAX_NAME, MAX_TAG, MAX_LINK = 100, 100, 200, 100, 2_000  # characters
 MAX_TAGS = 50
 MAX_PICTURE = 256 << 10  # bytes: a thumbnail, not the original
 
@@ -43,6 +43,7 @@ class Item(Sketch):
     """One thing of a gallery: `id` and `strokes` of a sketch (none: it is a picture, to look at as it is), and
 
     label    its class; empty where it has none
+    set      which set of a gallery it is of, as a path: "icons/lucide" is a part of "icons"; may be empty
     name     what a person calls it: the name of a file, a title; may be empty
     tags     further words to find it by
     link     where it comes from (http or https); may be empty
@@ -55,13 +56,15 @@ class Item(Sketch):
     tags: tuple[str, ...] = ()
     link: str = ""
     picture: Picture | None = None
+    set: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.tags) > MAX_TAGS:
             raise DamagedSketch(f"{len(self.tags)} tags; an item has at most {MAX_TAGS}", field="tags")
-        for field, limit in (("label", MAX_LABEL), ("name", MAX_NAME), ("link", MAX_LINK)):
+        for field, limit in (("label", MAX_LABEL), ("set", MAX_SET), ("name", MAX_NAME), ("link", MAX_LINK)):
             object.__setattr__(self, field, plain_text(getattr(self, field), field, limit))
+        object.__setattr__(self, "set", "/".join(filter(None, map(str.strip, self.set.split("/")))))
         object.__setattr__(self, "tags", tuple(plain_text(tag, "tags", MAX_TAG) for tag in self.tags))
         if self.link and urlsplit(self.link).scheme not in ("http", "https"):
             raise DamagedSketch(f"the link {self.link[:60]!r} does not begin with http:// or https://", field="link")

@@ -39,6 +39,8 @@ TABLE = {
     ("DELETE", "/api/sketches/12"): (401, 401, 404),
     ("POST", "/api/sketches/KEY/views"): (401, 401, 422),
     ("DELETE", "/api/sketches/12/views/1"): (401, 401, 404),
+    ("GET", "/api/views"): (401, 401, 200),
+    ("DELETE", "/api/views"): (401, 401, 422),  # and that
     ("POST", "/api/admin/reload"): (401, 401, 200),
 }
 

@@ -158,3 +158,9 @@ def test_the_command_builds_from_a_folder(tmp_path: Path, capsys: pytest.Capture
     assert "neither a file nor a shipped name" in capsys.readouterr().err
     assert main([*arguments, "--protocol", "qd100"]) == 2
     assert "lacks 99 of 100 classes" in capsys.readouterr().err
+
+
+def test_an_option_of_a_gallery_in_a_folder_is_refused_on_milvus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["build", "--gallery", "milvus://127.0.0.1:1/none", "--data", str(tmp_path), "--memory", "1G"])
+    assert ended.value.code == 2 and "--memory is for a gallery in a folder" in capsys.readouterr().err

@@ -2,8 +2,11 @@
 
 import base64
 import contextlib
+import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -252,6 +255,41 @@ def test_views_come_and_go_with_their_item(changing: tuple[Gallery, LiveGallery]
         live.add_view(12345, drawn)
 
 
+def test_all_that_somebody_has_drawn_is_taken_back_at_once(
+    changing: tuple[Gallery, LiveGallery], doodles: SketchSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, live = changing
+    keys = [int(key) for key in doodles.ids[:3]]
+    first = [live.add_view(keys[n], doodles.strokes(200 + n), by).id for n, by in enumerate(("Ana", "Bo", ""))]
+    name, good = live.engine.snapshot.name, Gate(True, "", {})
+    if isinstance(place, Address):
+        rebuild_on_milvus(gallery_at(place), live.engine.encoder, lambda *arrays: good)
+    else:
+        rebuild(place, live.engine.encoder, lambda *arrays: good)
+    eventually(lambda: live.engine.snapshot.name != name)  # so that some are in the snapshot, and some on top of it
+    later = [live.add_view(keys[n], doodles.strokes(210 + n), by).id for n, by in enumerate(("Ana", "", "Ana"))]
+    assert [view.id for view in live.engine.views_by(None)] == sorted([*first, *later], reverse=True)
+    assert {view.id for view in live.engine.views_by("Ana")} == {first[0], later[0], later[2]}
+    live.remove(keys[2])  # and with it what was drawn of it
+    assert {view.id for view in live.engine.views_by(None)} == {*first[:2], *later[:2]}
+    assert live.remove_views_by("Ana") == 2 and live.engine.views_by("Ana") == []
+    assert [view.by for view in live.views(keys[0])] == [] and [view.by for view in live.views(keys[1])] == ["Bo", ""]
+    assert live.engine.similar(doodles.strokes(200), 1).hits[0].distance > 0.2
+    with pytest.raises(UnknownSketch, match="nobody called 'Ana'"):
+        live.remove_views_by("Ana")
+    for key, view in ((keys[0], first[0]), (keys[1], later[0]), (keys[2], first[2]), (12345, later[1]), (keys[1], 2**64 - 1)):
+        with pytest.raises(UnknownSketch, match=r"no further drawing|no sketch"):
+            live.remove_view(key, view)
+    arguments = ["views", "--gallery", str(place)]
+    assert indexer(arguments) == 0
+    assert json.loads(capsys.readouterr().out) == {"views": 2, "people": {"": 1, "Bo": 1}}
+    assert indexer([*arguments, "--by", "Bo"]) == 0 and f'"sketch": "{keys[1]}"' in capsys.readouterr().out
+    assert indexer([*arguments, "--take-back"]) == 2 and "--by NAME" in capsys.readouterr().err
+    assert indexer([*arguments, "--by", "Bo", "--take-back"]) == 0
+    assert indexer([*arguments, "--by", "Bo", "--take-back"]) == 2 and "nobody called 'Bo'" in capsys.readouterr().err
+    eventually(lambda: [view.by for view in live.engine.views_by(None)] == [""])
+
+
 def test_a_change_is_made_whole_or_not_at_all(changing: tuple[Gallery, LiveGallery], doodles: SketchSet) -> None:
     place, live = changing
     new, old = Item(7, "new", doodles.strokes(300), "a name", ("tag",)), int(doodles.ids[0])
@@ -271,6 +309,52 @@ def test_a_change_is_made_whole_or_not_at_all(changing: tuple[Gallery, LiveGalle
     assert (opened.item(7).name, opened.item(7).tags) == ("a name", ("tag",))
     assert opened.item(8).picture == large.picture
     assert opened.similar(doodles.strokes(300), 1).hits[0].name == "a name"
+
+
+def test_a_search_keeps_to_its_sets_whatever_becomes_of_the_gallery(
+    changing: tuple[Gallery, LiveGallery], doodles: SketchSet, tmp_path: Path
+) -> None:
+    place, live = changing
+    names = ("icons/lucide", "icons/tabler", "symbols", "icons/lucide")
+    new = [Item(n + 1, "new" if n else doodles.label(0), doodles.strokes(100 + n), set=name) for n, name in enumerate(names)]
+
+    def told(engine: SearchEngine) -> list[object]:
+        everywhere = [(hit.id, hit.set, hit.label) for hit in engine.similar(doodles.strokes(100), 100).hits]
+        found: list[object] = [engine.sets(), engine.classes(), everywhere, engine.item(2).set]
+        for sets, classes, ids in (
+            (["icons"], None, {1, 2, 4}),
+            (["icons/lucide"], None, {1, 4}),
+            (["icons/tabler", "symbols"], None, {2, 3}),
+            (["icons"], ["new"], {2, 4}),
+            (["symbols"], [doodles.label(0)], set()),
+        ):
+            hits = engine.similar(doodles.strokes(100), 100, classes, sets=sets).hits
+            assert [hit.id for hit in hits] == [key for key, *_ in everywhere if key in ids]
+            later = engine.similar(doodles.strokes(100), 1, classes, sets=sets, offset=1).hits
+            assert [hit.id for hit in later] == [hit.id for hit in hits[1:2]]
+        with pytest.raises(SearchError, match=r"no set 'lucide'; it has icons, icons/lucide, icons/tabler, symbols$"):
+            engine.similar_to_id(1, sets=["lucide"])
+        return found
+
+    with pytest.raises(SearchError, match="leave sets out"):
+        live.engine.similar(doodles.strokes(100), sets=["icons"])
+    change_gallery(place, added=new, encoders=[live.engine.encoder])
+    eventually(lambda: len(live.engine) == 44)
+    live.add_view(1, doodles.strokes(200))
+    before = told(live.engine)
+    assert before[0] == {"icons": 3, "icons/lucide": 2, "icons/tabler": 1, "symbols": 1}
+    assert live.engine.similar(doodles.strokes(200), 5, sets=["icons/lucide"]).hits[0].id == 1  # by its view
+    first, good = live.engine.snapshot.name, Gate(True, "", {})
+    if isinstance(place, Address):
+        rebuild_on_milvus(gallery_at(place), live.engine.encoder, lambda *arrays: good)
+    else:
+        rebuild(place, live.engine.encoder, lambda *arrays: good)
+    eventually(lambda: live.engine.snapshot.name != first)
+    assert told(live.engine) == before and len(live.views(1)) == 1
+    copy(place, tmp_path / "copy")
+    assert told(SearchEngine.open(tmp_path / "copy")) == before
+    live.remove(3)
+    assert live.engine.sets() == {"icons": 3, "icons/lucide": 2, "icons/tabler": 1}
 
 
 def test_a_build_that_would_undo_changes_is_refused_before_it_embeds(
@@ -557,3 +641,11 @@ def test_nobody_there_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> N
         assert told.startswith("indexer: Milvus at 127.0.0.1:") and len(told.splitlines()) == 1
         with pytest.raises(GalleryUnreachable):
             LiveGallery(parse_gallery(address))
+
+
+@pytest.mark.parametrize(("tls", "told"), [("1", "do not agree on TLS"), ("/no/such.pem", "there is no such file")])
+def test_tls_that_cannot_be_had_is_told_in_a_line(empty: Address, tls: str, told: str) -> None:
+    # A process of its own: pymilvus uses the connections of a process again, whatever was asked for.
+    command = [sys.executable, "-m", "indexer", "list", "--gallery", str(empty)]
+    ended = subprocess.run(command, env=os.environ | {"TRAZO_MILVUS_TLS": tls}, capture_output=True, text=True)
+    assert ended.returncode == 2 and told in ended.stderr.splitlines()[-1]

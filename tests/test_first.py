@@ -13,6 +13,7 @@ from indexer import first
 from indexer.__main__ import main
 from indexer.pointer import current_snapshot
 from indexer.snapshot import read_manifest
+from search.engine import SearchEngine
 from sketches.doodles import DOODLES, write_doodles
 from sketches.symbols import read_symbols
 
@@ -36,6 +37,7 @@ def test_offline_it_is_doodles_and_then_the_gallery_stays(
     manifest = read_manifest(built)
     assert manifest.source == {"doodles": True, "symbols": True}
     assert manifest.classes == len(DOODLES) + 1 and manifest.size == 2 * len(DOODLES) + 20
+    assert SearchEngine.open(tmp_path / "g").sets() == {"doodles": 2 * len(DOODLES), "symbols": 20}
     caplog.clear()
     with caplog.at_level("INFO"):
         assert main(arguments) == 0

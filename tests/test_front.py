@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import signal
 import socket
@@ -24,6 +25,7 @@ from search.live import LiveGallery
 from server import create_app
 from tests.conftest import Served, serving
 from tests.test_server import HOUSE, check_problem
+from web.front import Lane
 from web.serve import Server, listen
 from web.settings import Settings
 
@@ -155,6 +157,14 @@ def test_who_finds_the_queue_full_is_told_at_once_and_others_are_not_held_up(
         go_on.set()
         assert first.result().json()["hits"][0]["label"] == "house"
     assert requests.post(f"{narrow.url}/api/search", json={"strokes": HOUSE}, timeout=60).ok
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has no priority of its own here")
+def test_the_threads_that_answer_leave_the_cores_to_the_loop_that_turns_away() -> None:
+    lane = Lane("search", 1, 0)
+    with lane.pool as pool:
+        niceness = pool.submit(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id())).result()
+    assert niceness > os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
 
 def test_an_address_that_asks_too_often_is_refused(gallery: Path) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sketches.errors import DamagedSketch
-from sketches.item import MAX_LABEL, MAX_PICTURE, MAX_TAGS, Item, Picture
+from sketches.item import MAX_LABEL, MAX_PICTURE, MAX_SET, MAX_TAGS, Item, Picture
 
 STROKES = (np.array([[0, 0], [1, 1]], np.float32),)
 
@@ -16,7 +16,7 @@ def test_texts_are_kept_in_one_form() -> None:
 
 
 @pytest.mark.parametrize("text", ["a\0b", "a\x1bb", "a\u202eb", "a\u2028b", "a\ud800b", "a\nb", "\ufeffa"])
-@pytest.mark.parametrize("field", ["label", "name", "link"])
+@pytest.mark.parametrize("field", ["label", "set", "name", "link"])
 def test_what_cannot_be_seen_is_refused_with_its_field(field: str, text: str) -> None:
     with pytest.raises(DamagedSketch, match="U\\+") as refused:
         Item(1, **{"label": "", "strokes": STROKES, field: text})  # type: ignore[arg-type]
@@ -30,6 +30,7 @@ def test_limits_hold() -> None:
         {"label": "", "tags": ("t",) * (MAX_TAGS + 1)},
         {"label": "", "tags": ("a\0",)},
         {"label": "", "link": "javascript:alert(1)"},
+        {"label": "", "set": "x" * (MAX_SET + 1)},
         {"label": "", "id": -1},
         {"label": "", "id": 2**64},
     ):

@@ -127,21 +127,34 @@ def test_views_belong_to_their_item(overlay: Overlay) -> None:
     ]
     assert [(view.by, view.item_id) for view in overlay.views(10)] == [("Ana", 10), ("", 10)] and views[0].at[:2] == "20"
     assert state(overlay)[2] == {view.id for view in views} == {2, 3, 4}
-    overlay.remove_view(0, 10, views[0].id)
+    overlay.remove_views(0, BASE.__contains__, [(10, views[0].id)])
     remove(overlay, 1)
     assert state(overlay)[2] == {views[1].id} and state(overlay, held=2)[2] == {views[1].id} and not state(overlay, held=6)[2]
     early = overlay.since(6, NET, held_view=0)  # the first snapshots held items, and no views
     assert {view.id for view in early.views} == {views[1].id} and early.removed_views == ((2, 10), (4, 1))
-    for key, view in ((10, views[0].id), (1, views[1].id), (10, 99)):
-        with pytest.raises(ChangeRefused):
-            overlay.remove_view(0, key, view)
-    overlay.remove_view(0, 2, 99, folded=True)
+    last = overlay.last()
+    for key, view, why in (
+        (10, views[0].id, "no further drawing"),  # taken back already
+        (1, views[1].id, "no sketch 1"),  # removed
+        (12345, views[1].id, "no sketch 12345"),
+        (2, views[1].id, "no further drawing"),  # another one's
+        (10, 99, "no further drawing"),
+    ):
+        with pytest.raises(ChangeRefused, match=why):
+            overlay.remove_views(0, BASE.__contains__, [(10, views[1].id), (key, view)])  # all or none
+    assert overlay.last() == last and state(overlay)[2] == {views[1].id}
+    with pytest.raises(ChangeRefused, match="no sketch 1"):
+        overlay.remove_views(0, BASE.__contains__, [(1, 98)], {(1, 98)})  # the snapshot has it, of an item that is gone
+    overlay.remove_views(0, BASE.__contains__, [(2, 99)], {(2, 99)})
     assert overlay.since(6, NET).removed_views == ((99, 2),)
     with pytest.raises(ChangeRefused):
         overlay.add_view(0, BASE.__contains__, NET, 1, SUN, "", vector(7))
     remove(overlay, 10)
     add(overlay, item(10))
     assert state(overlay) == ({10: "cat"}, {1}, set()), "an item that comes back has none of its old views"
+    add(overlay, item(1))
+    with pytest.raises(ChangeRefused, match="no further drawing"):
+        overlay.remove_views(0, BASE.__contains__, [(1, 98)], {(1, 98)})  # the snapshot's was another item
 
 
 def test_another_net_embeds_once(overlay: Overlay, encoder: Encoder) -> None:

@@ -45,7 +45,7 @@ def test_numbers_beyond_their_bounds_are_refused_by_name(name: str) -> None:
 
 
 def test_an_option_beats_the_environment_which_beats_the_default() -> None:
-    assert Settings.parse(GIVEN, {}).threads == 16
+    assert Settings.parse(GIVEN, {}).threads == 4
     assert Settings.parse(GIVEN, {"TRAZO_THREADS": "7"}).threads == 7
     assert Settings.parse([*GIVEN, "--threads", "2"], {"TRAZO_THREADS": "7"}).threads == 2
     assert Settings.parse([], {"TRAZO_GALLERY": "elsewhere"}).gallery == Path("elsewhere")

@@ -16,6 +16,7 @@ from indexer.build import write_snapshot, writing
 from indexer.entry import Entry
 from indexer.errors import SnapshotError
 from indexer.index import Nearest
+from indexer.kind import kind_of
 from indexer.pointer import history, publish
 from indexer.record import decode_item, encode_item, encode_view
 from indexer.rollback import rollback
@@ -43,6 +44,7 @@ items = st.builds(
     st.sampled_from([(), ("a", "b c")]),
     st.sampled_from(["", "https://example.org/?q=1"]),
     st.sampled_from([None, Picture(b"", "image/png"), Picture(b"<svg/>", "image/svg+xml")]),
+    st.sampled_from(["", "icons", "icons/lucide", "z" * 100]),
 )
 
 
@@ -51,7 +53,7 @@ def embedding(seed: int, dimensions: int = 640) -> np.ndarray:
 
 
 def same(one: Item, other: Item) -> bool:
-    fields = ("id", "label", "name", "tags", "link", "picture")
+    fields = ("id", "label", "set", "name", "tags", "link", "picture")
     if any(getattr(one, field) != getattr(other, field) for field in fields) or len(one.strokes) != len(other.strokes):
         return False
     return all(a.tobytes() == b.tobytes() for a, b in zip(one.strokes, other.strokes, strict=True))
@@ -60,7 +62,7 @@ def same(one: Item, other: Item) -> bool:
 @settings(max_examples=300)
 @given(items)
 def test_a_record_keeps_every_bit(item: Item) -> None:
-    assert same(decode_item(encode_item(item), item.id, item.label), item)
+    assert same(decode_item(encode_item(item), item.id, kind_of(item)), item)
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -74,8 +76,8 @@ def test_what_goes_in_comes_out_in_the_order_of_the_classes(
         views = [View(100 * number + n, item.id, item.strokes, "somebody", "2026-01-01") for n in range(further)]
         vectors = [embedding(10 * number + n) for n in range(1 + further)]
         held.setdefault(item.id, (item, views, vectors))
-        entries.append(Entry(item.id, True, item.label, encode_item(item), vectors[0]))
-        entries += [Entry(item.id, False, item.label, encode_view(v), x) for v, x in zip(views, vectors[1:], strict=True)]
+        entries.append(Entry(item.id, True, kind_of(item), encode_item(item), vectors[0]))
+        entries += [Entry(item.id, False, kind_of(item), encode_view(v), x) for v, x in zip(views, vectors[1:], strict=True)]
     gallery = tmp_path_factory.mktemp("gallery")
     with pytest.MonkeyPatch.context() as patched, writing(gallery):
         patched.setattr(spool, "BLOCK", block)
@@ -89,10 +91,12 @@ def test_what_goes_in_comes_out_in_the_order_of_the_classes(
         np.testing.assert_array_equal(opened.embeddings.rows(np.array(opened.views_of(row))), vectors)
     labels = [opened.label(row) for row in range(len(opened))]
     assert labels == sorted(labels) and opened.row(12345678901234567890) is None
+    numbers = opened.labels(np.arange(len(opened))).tolist()
+    assert [opened.classes[number] for number in numbers] == labels and opened.manifest.classes == len(opened.classes)
     again = list(opened.entries(embedded=True))
-    assert [(one.id, one.own, one.label) for one in again] == [
-        (one.id, one.own, one.label)
-        for item, _, _ in sorted(held.values(), key=lambda kept: kept[0].label)
+    assert [(one.id, one.own, one.kind) for one in again] == [
+        (one.id, one.own, one.kind)
+        for item, _, _ in sorted(held.values(), key=lambda kept: (kept[0].label, kept[0].set))
         for one in entries_of(item, again)
     ]
 

@@ -61,6 +61,38 @@ def test_what_is_no_drawing_of_a_sketch_is_refused(open_to_all: Served) -> None:
     assert requests.get(views, timeout=60).json() == {"views": []}
 
 
+def test_the_operator_lists_what_people_gave_and_takes_all_of_a_person_back(open_to_all: Served) -> None:
+    every, keys = f"{open_to_all.url}/api/views", [str(key) for key in open_to_all.engine.snapshot.ids[:4]]
+    given = [("Ada", keys[0]), ("", keys[1]), ("Ada", keys[2]), ("key:7f", keys[0])]
+    ids = [
+        requests.post(f"{open_to_all.url}/api/sketches/{key}/views", json={"strokes": SQUIGGLE, "by": by}, timeout=60).json()[
+            "id"
+        ]
+        for by, key in given
+    ]
+    listed = requests.get(every, headers=ADMIN, timeout=60).json()
+    assert listed["total"] == 4
+    assert [(one["id"], one["by"], one["sketch"]) for one in listed["views"]] == [
+        (view, by, key) for view, (by, key) in reversed(list(zip(ids, given, strict=True)))
+    ]
+    page = requests.get(f"{every}?by=Ada&k=1&offset=1", headers=ADMIN, timeout=60).json()
+    assert page["total"] == 2 and [one["id"] for one in page["views"]] == ids[:1]
+    assert requests.get(f"{every}?by=", headers=ADMIN, timeout=60).json()["total"] == 1  # without a name
+    for ask in (requests.get, requests.delete):
+        assert ask(f"{every}?by=Ada", timeout=60).status_code == 401
+        check_problem(ask(f"{every}?by={'x' * 101}", headers=ADMIN, timeout=60), 422, "by")
+    check_problem(requests.delete(every, headers=ADMIN, timeout=60), 422, "by")  # not all at once by forgetting it
+    assert requests.delete(f"{every}?by=Ada", headers=ADMIN, timeout=60).json() == {"removed": 2}
+    check_problem(requests.delete(f"{every}?by=Ada", headers=ADMIN, timeout=60), 404, "by")
+    left = requests.get(every, headers=ADMIN, timeout=60).json()["views"]
+    assert [one["by"] for one in left] == ["key:7f", ""]
+    gone = requests.delete(f"{open_to_all.url}/api/sketches/{keys[2]}/views/{ids[2]}", headers=ADMIN, timeout=60)
+    check_problem(gone, 404, "view")
+    assert f"no further drawing {ids[2]}" in gone.json()["detail"]
+    gone = requests.delete(f"{open_to_all.url}/api/sketches/12/views/{ids[3]}", headers=ADMIN, timeout=60)
+    check_problem(gone, 404, "id")
+
+
 @pytest.mark.browser
 def test_the_page_keeps_a_drawing_where_everyone_may_add(browser: Browser, open_to_all: Served, served: Served) -> None:
     page = browser.new_page(viewport={"width": 1200, "height": 900})
@@ -70,12 +102,14 @@ def test_the_page_keeps_a_drawing_where_everyone_may_add(browser: Browser, open_
     card = page.locator("#results li").nth(7)
     expect(card).to_be_visible()
     chosen = card.get_attribute("data-id")
+    page.get_by_label("Your name").fill("Ada")
     one = card.get_by_role("button", name="That's the one")
     one.click(force=True)
     expect(page.locator("#status")).to_contain_text("from now on")
     expect(one).to_be_disabled()
-    assert len(open_to_all.live.views(int(chosen or ""))) == 1
+    assert [view.by for view in open_to_all.live.views(int(chosen or ""))] == ["Ada"]
     page.reload()  # the same drawing, from its link
+    expect(page.get_by_label("Your name")).to_have_value("Ada")
     expect(page.locator("#results li").first).to_have_attribute("data-id", chosen or "")
     page.locator("#results .open").first.click()
     expect(page.locator("#results li").first).not_to_have_attribute("data-id", chosen or "")
@@ -85,4 +119,5 @@ def test_the_page_keeps_a_drawing_where_everyone_may_add(browser: Browser, open_
     page.click("#sample")
     expect(page.locator("#results li")).to_have_count(24)
     expect(page.get_by_role("button", name="That's the one")).to_have_count(0)  # not where nobody allowed it
+    expect(page.get_by_label("Your name")).to_be_hidden()
     page.close()

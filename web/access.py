@@ -15,7 +15,7 @@ from web.front import Refused, Scope
 from web.settings import Settings
 
 PUBLIC = {"healthz", "readyz"}
-CHANGING = {"add", "remove", "add_view", "remove_view", "reload"}
+CHANGING = {"add", "remove", "add_view", "remove_view", "all_views", "remove_views_by", "reload"}
 
 
 class AdminOnly(Unauthorized):

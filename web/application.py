@@ -40,13 +40,15 @@ LANE_OF = {
     "remove": "change",
     "add_view": "change",
     "remove_view": "change",
+    "remove_views_by": "change",
     "reload": "change",
     "healthz": "watch",
     "readyz": "watch",
     "metrics": "watch",
 }  # every other endpoint: page
 UPLOADS = {"search", "add", "why"}  # endpoints that take a file
-WITH_PARAMETERS = {"similar"}  # endpoints that take a query string; the page and its files ignore one
+# Endpoints that take a query string; the page and its files ignore one.
+WITH_PARAMETERS = {"similar", "all_views", "remove_views_by"}
 
 STROKES_HINT = "a stroke is [[x, ...], [y, ...]]; strokes as lists of points [[x, y], ...] go into the field `points`"
 

@@ -13,7 +13,17 @@ from sketches.sketch import Sketch, as_drawing
 from sketches.svg import write_svg
 from web.application import Application, id_of
 from web.overview import Overview, overview_of
-from web.schemas import ClassAnswer, ClassesAnswer, ExampleAnswer, MapAnswer, PlaceAnswer, PlaceQuery, Problem, SketchAnswer
+from web.schemas import (
+    ClassAnswer,
+    ClassesAnswer,
+    ExampleAnswer,
+    MapAnswer,
+    PlaceAnswer,
+    PlaceQuery,
+    Problem,
+    SetAnswer,
+    SketchAnswer,
+)
 from web.searching import strokes_of
 
 
@@ -75,9 +85,11 @@ def add_browse_routes(trazo: Application) -> None:
     @app.get("/api/classes")
     @api.validate(resp=Answers(HTTP_200=ClassesAnswer))
     def classes() -> Response:
-        """The classes of the gallery, with counts, and a few sketches to start from."""
+        """The classes and sets of the gallery, with counts, and a few sketches to start from."""
         engine = live.engine
-        counts = [ClassAnswer(label=label, sketches=count) for label, count in sorted(engine.classes().items())]
+        kinds = engine.kinds()
+        classes, sets = kinds.classes(), kinds.sets()
+        told = {} if all(classes.get(name) == count for name, count in sets.items()) else sets
         nonlocal overview
         if overview is None or overview.snapshot != engine.snapshot.name:
             overview = overview_of(engine)
@@ -89,7 +101,8 @@ def add_browse_routes(trazo: Application) -> None:
             views=trazo.settings.views == "everyone",
             far=overview.far,
             examples=[ExampleAnswer(id=str(sketch.id), label=sketch.label) for sketch in shown],
-            classes=counts,
+            classes=[ClassAnswer(label=label, sketches=count) for label, count in sorted(classes.items())],
+            sets=[SetAnswer(set=name, sketches=count) for name, count in told.items()],
         )
         return jsonify(answer.model_dump())
 
@@ -110,7 +123,7 @@ def _strokes_as_svg(sketch: Sketch) -> Response:
 def sketch_answer(sketch: Sketch) -> Response:
     answer = SketchAnswer(id=str(sketch.id), label=sketch.label, strokes=as_drawing(sketch.strokes))
     if isinstance(sketch, Item):
-        answer.name, answer.tags, answer.link = sketch.name, list(sketch.tags), sketch.link
+        answer.set, answer.name, answer.tags, answer.link = sketch.set, sketch.name, list(sketch.tags), sketch.link
     return jsonify(answer.model_dump())
 
 

@@ -30,7 +30,7 @@ def add_change_routes(trazo: Application) -> None:
         else:
             strokes = reader.read(form.file.stream).strokes
         key = None if new.id is None else int(new.id)
-        return sketch_answer(live.add(new.label, strokes, key, picture=picture)), HTTPStatus.CREATED
+        return sketch_answer(live.add(new.label, strokes, key, picture=picture, set=new.set)), HTTPStatus.CREATED
 
     @app.delete("/api/sketches/<key>")
     @api.validate(resp=Answers("HTTP_204", HTTP_401=Problem, HTTP_404=Problem))

@@ -12,7 +12,7 @@ from werkzeug.datastructures import FileStorage
 from indexer.overlay import MAX_BY
 from search.engine import MAX_K, MAX_OFFSET
 from search.words import MAX_TEXT
-from sketches.item import MAX_LABEL
+from sketches.item import MAX_LABEL, MAX_SET
 from sketches.sketch import MAX_POINTS, MAX_STROKES
 
 MAX_QUERIES = 64  # in one request
@@ -29,11 +29,24 @@ MaxDistance = Annotated[
 ]
 WithEmbedding = Annotated[bool, Field(description="Answer with the embedding of the drawing too.")]
 ClassName = Annotated[str, Field(max_length=MAX_LABEL)]
+SetName = Annotated[str, Field(min_length=1, max_length=MAX_SET)]
+
+
+def _listed(value: object) -> object:
+    """In a form or a query string, one value comes as a string of its own."""
+    return [value] if isinstance(value, str) else value
+
+
 Classes = Annotated[
     list[ClassName] | None,
-    # In a form or a query string, one value comes as a string of its own.
-    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    BeforeValidator(_listed),
     Field(min_length=1, max_length=1_000, description="Only sketches of these classes; default: of any."),
+]
+
+Sets = Annotated[
+    list[SetName] | None,
+    BeforeValidator(_listed),
+    Field(min_length=1, max_length=1_000, description="Only sketches of these sets, or of sets below; default: of any."),
 ]
 
 Text = Annotated[
@@ -44,6 +57,7 @@ Text = Annotated[
 Label = Annotated[
     str, Field(min_length=1, max_length=MAX_LABEL, pattern=r"^\S(.*\S)?$", description="The class, as it is shown.")
 ]
+NewSet = Annotated[str, Field(max_length=MAX_SET, description="The set it is added to, as `icons/lucide`; default: none.")]
 NewId = Annotated[
     str | None,
     Field(pattern=r"^[0-9]{1,20}$", description="An unsigned 64-bit number the gallery does not have; default: a new one."),
@@ -71,6 +85,7 @@ class _Asked(_Input):
     offset: Offset = 0
     max_distance: MaxDistance = None
     classes: Classes = None
+    sets: Sets = None
     text: Text = ""
 
 
@@ -151,6 +166,7 @@ class NewStrokes(_Drawing):
     """A drawing to add."""
 
     label: Label
+    set: NewSet = ""
     id: NewId = None
 
 
@@ -161,13 +177,31 @@ class NewUpload(_Input):
 
     file: File
     label: Label
+    set: NewSet = ""
     id: NewId = None
+
+
+By = Annotated[str, Field(max_length=MAX_BY, description="Who drew it: a name or a key; empty for nobody in particular.")]
 
 
 class NewView(_Drawing):
     """A drawing of a sketch that is in the gallery, to find it by."""
 
-    by: Annotated[str, Field(max_length=MAX_BY, description="Who drew it.")] = ""
+    by: By = ""
+
+
+class ViewsQuery(_Input):
+    """Which further drawings are listed: of one person, or of all; the newest first."""
+
+    by: By | None = None
+    k: K = 100
+    offset: Annotated[int, Field(ge=0)] = 0
+
+
+class ViewsByQuery(_Input):
+    """Whose further drawings are meant."""
+
+    by: By
 
 
 class HitAnswer(BaseModel):
@@ -176,6 +210,7 @@ class HitAnswer(BaseModel):
     id: str
     label: str
     name: str = ""
+    set: str = ""
     distance: float | None
     rank: int
 
@@ -287,10 +322,11 @@ class PlaceAnswer(BaseModel):
 
 
 class SketchAnswer(BaseModel):
-    """One sketch of the gallery; name, tags and link where it has them."""
+    """One sketch of the gallery; set, name, tags and link where it has them."""
 
     id: str
     label: str
+    set: str = ""
     name: str = ""
     tags: list[str] = []
     link: str = ""
@@ -301,6 +337,7 @@ class ViewAnswer(BaseModel):
     """A further drawing of a sketch; `by` may be empty, `at` is ISO 8601."""
 
     id: str
+    sketch: str
     strokes: list[list[list[float]]]
     by: str
     at: str
@@ -310,6 +347,19 @@ class ViewsAnswer(BaseModel):
     """The further drawings of a sketch, the oldest first."""
 
     views: list[ViewAnswer]
+
+
+class AllViewsAnswer(BaseModel):
+    """Further drawings of any sketches, the newest first, and how many there are in all."""
+
+    total: int
+    views: list[ViewAnswer]
+
+
+class RemovedAnswer(BaseModel):
+    """How many further drawings were taken back."""
+
+    removed: int
 
 
 class ReloadAnswer(BaseModel):
@@ -325,6 +375,13 @@ class ClassAnswer(BaseModel):
     sketches: int
 
 
+class SetAnswer(BaseModel):
+    """A set of the gallery and how many sketches it has, with all sets below: `icons/lucide` is below `icons`."""
+
+    set: str
+    sketches: int
+
+
 class ExampleAnswer(BaseModel):
     """A sketch to start from."""
 
@@ -333,8 +390,9 @@ class ExampleAnswer(BaseModel):
 
 
 class ClassesAnswer(BaseModel):
-    """All classes of the gallery, and a few sketches to start from.
+    """All classes of the gallery, its sets, and a few sketches to start from.
 
+    `sets` is empty where they are the same as the classes; one that is all there is of the set above is left out.
     `far`: hits beyond this distance have little in common with a query; only one pair of sketches in a hundred is nearer.
     `doodles`: the gallery holds only the built-in ones, a demo without real drawings. `views`: everyone may add drawings of
     its sketches (`POST .../views`). `looks_at`: what a query is, and what its items are: drawings, photographs, or signs, which
@@ -348,6 +406,7 @@ class ClassesAnswer(BaseModel):
     far: float | None = None
     examples: list[ExampleAnswer] = []
     classes: list[ClassAnswer]
+    sets: list[SetAnswer] = []
 
 
 class FieldError(BaseModel):

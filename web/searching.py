@@ -44,6 +44,7 @@ from web.schemas import (
 class _Options(TypedDict):
     """What the engine's questions have in common."""
 
+    sets: list[str] | None
     text: str
     offset: int
     max_distance: float | None
@@ -149,11 +150,11 @@ def _named(engine: SearchEngine, query: SearchQuery | UploadQuery) -> SearchAnsw
         if asked:
             message = "there is nothing to measure in a text: send a drawing too, or leave this out"
             raise InvalidRequest([FieldError(field=name, message=message)])
-    return _answer(engine.named(query.text, query.k, query.classes, offset=query.offset))
+    return _answer(engine.named(query.text, query.k, query.classes, sets=query.sets, offset=query.offset))
 
 
 def _asked(query: _Asked) -> _Options:
-    return {"text": query.text, "offset": query.offset, "max_distance": query.max_distance}
+    return {"sets": query.sets, "text": query.text, "offset": query.offset, "max_distance": query.max_distance}
 
 
 def _answer(
@@ -174,6 +175,7 @@ def _answer(
                 id=str(hit.id),
                 label=hit.label,
                 name=hit.name,
+                set=hit.set,
                 distance=None if math.isnan(hit.distance) else hit.distance,
                 rank=hit.rank,
             )

@@ -77,7 +77,9 @@ class Settings:
         10,
     )
 
-    threads: int = _setting(16, "searches answered side by side; the net embeds those that come at once in one run", 1, 64)
+    threads: int = _setting(
+        4, "searches answered side by side: as many as there are cores, and two more, as some wait for a file to be read", 1, 64
+    )
     queue: int = _setting(32, "searches that may wait; beyond, 503 at once, as a late answer helps nobody", 0, 1_000)
     batch_queue: int = _setting(
         2, "requests of many searches that may wait; one runs at a time, so that single ones go on", 0, 100

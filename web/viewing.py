@@ -5,10 +5,12 @@ from http import HTTPStatus
 from flask import Response, jsonify
 from spectree import Response as Answers
 
+from indexer.overlay import MAX_BY
 from indexer.view import View
+from sketches.item import plain_text
 from sketches.sketch import as_drawing
 from web.application import Application, id_of
-from web.schemas import NewView, Problem, ViewAnswer, ViewsAnswer
+from web.schemas import AllViewsAnswer, NewView, Problem, RemovedAnswer, ViewAnswer, ViewsAnswer, ViewsByQuery, ViewsQuery
 from web.searching import strokes_of
 
 
@@ -40,6 +42,20 @@ def add_view_routes(trazo: Application) -> None:
             live.remove_view(id_of(key), id_of(view))
             return "", HTTPStatus.NO_CONTENT
 
+        @app.get("/api/views")
+        @api.validate(resp=Answers(HTTP_200=AllViewsAnswer, HTTP_401=Problem))
+        def all_views(query: ViewsQuery) -> Response:
+            """The further drawings of all sketches, or those that one person has given."""
+            found = live.engine.views_by(None if query.by is None else plain_text(query.by, "by", MAX_BY))
+            shown = [_answer(view) for view in found[query.offset : query.offset + query.k]]
+            return jsonify(AllViewsAnswer(total=len(found), views=shown).model_dump())
+
+        @app.delete("/api/views")
+        @api.validate(resp=Answers(HTTP_200=RemovedAnswer, HTTP_401=Problem, HTTP_404=Problem))
+        def remove_views_by(query: ViewsByQuery) -> Response:
+            """Take back all further drawings that one person has given."""
+            return jsonify(RemovedAnswer(removed=live.remove_views_by(plain_text(query.by, "by", MAX_BY))).model_dump())
+
 
 def _answer(view: View) -> ViewAnswer:
-    return ViewAnswer(id=str(view.id), strokes=as_drawing(view.strokes), by=view.by, at=view.at)
+    return ViewAnswer(id=str(view.id), sketch=str(view.item_id), strokes=as_drawing(view.strokes), by=view.by, at=view.at)

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from indexer.entry import Entry, item_entries
 from indexer.errors import GalleryError, NotPublished
+from indexer.kind import label_of
 from indexer.milvus.changes import settle
 from indexer.milvus.gallery import CANDIDATE, PUBLISHED, MilvusGallery, MilvusSnapshot, written
 from indexer.milvus.nearest import MilvusIndex, milvus_index_for, recall, sampled
@@ -30,7 +31,7 @@ from indexer.rebuild import JUDGED, SAME_NET, Gate, Judge
 from indexer.record import look_of
 from indexer.snapshot import Manifest
 from indexer.stored import checksum, unsigned
-from nets.embedding import EMBEDDING_DIM
+from nets.embedding import padded
 from nets.encoder import Encoder
 from sketches.errors import DatasetError
 from sketches.sketch import Sketch
@@ -100,7 +101,7 @@ def publish(
         )
     told = [json.loads(report) for report in reports if report is not None]
     last = _last_change(gallery, discard_changes)
-    total, digest, classes = _look_through(gallery, name)
+    total, digest, kinds = _look_through(gallery, name)
     if (total, digest) != (sum(one["items"] for one in told), _exclusive_or(one["digest"] for one in told)):
         drop(server, name)
         raise GalleryError(
@@ -110,9 +111,9 @@ def publish(
     if not total:
         drop(server, name)
         raise DatasetError("there is no drawing to index")
-    manifest = _manifest(gallery, encoder, source, classes, total, total, index, last)
+    manifest = _manifest(gallery, encoder, source, kinds, total, total, index, last)
     manifest = replace(manifest, build_seconds=round(time.monotonic() - started, 2))
-    snapshot = finish(gallery, name, manifest, classes, index, since=last)
+    snapshot = finish(gallery, name, manifest, kinds, index, since=last)
     return put_in_place(gallery, snapshot)
 
 
@@ -129,9 +130,9 @@ def rebuild(
     net, source = gallery.keep_net(encoder), {**serving.manifest.source, "rebuilt_from": serving.name}
     name = _emptied(gallery, encoder, source)
     copy_rows(serving, name, encoder, serving.manifest.net == net)
-    total, _, classes = _look_through(gallery, name)
+    total, _, kinds = _look_through(gallery, name)
     views = count(gallery.server, name, "", "Strong")
-    manifest = _manifest(gallery, encoder, source, classes, total, views, index, last)
+    manifest = _manifest(gallery, encoder, source, kinds, total, views, index, last)
     gate = Gate(True, "The net is the one that is served.", {})
     outcome = SAME_NET
     if serving.manifest.net != net:
@@ -139,7 +140,7 @@ def rebuild(
         outcome = "passed" if gate.passed else "forced" if force else "refused"
     quality = {**gate.measured, "against": serving.name, "gate": outcome}
     manifest = replace(manifest, quality=quality)
-    candidate = finish(gallery, name, manifest, classes, index, since=serving.since)
+    candidate = finish(gallery, name, manifest, kinds, index, since=serving.since)
     if not (gate.passed or force):
         raise NotPublished(
             f"{gate.summary} The snapshot {serving.name} stays current. The candidate is kept as {candidate.name}; "
@@ -153,10 +154,10 @@ def take_over(gallery: MilvusGallery, entries: Iterable[Entry], encoder: Encoder
     gallery.create()
     name = _emptied(gallery, encoder, source)
     write_rows(gallery, name, entries, encoder)
-    total, _, classes = _look_through(gallery, name)
+    total, _, kinds = _look_through(gallery, name)
     last = gallery.log.last()
-    manifest = _manifest(gallery, encoder, source, classes, total, count(gallery.server, name, "", "Strong"), None, last)
-    return put_in_place(gallery, finish(gallery, name, manifest, classes, None, since=last))
+    manifest = _manifest(gallery, encoder, source, kinds, total, count(gallery.server, name, "", "Strong"), None, last)
+    return put_in_place(gallery, finish(gallery, name, manifest, kinds, None, since=last))
 
 
 def write_rows(
@@ -204,7 +205,7 @@ def copy_rows(serving: MilvusSnapshot, name: str, encoder: Encoder, same_net: bo
 
 
 def finish(
-    gallery: MilvusGallery, name: str, manifest: Manifest, classes: Counter[str], index: MilvusIndex | None, since: int
+    gallery: MilvusGallery, name: str, manifest: Manifest, kinds: Counter[str], index: MilvusIndex | None, since: int
 ) -> MilvusSnapshot:
     """Index and measure a collection that is whole, and name it as a snapshot that could be made current."""
     server, chosen = gallery.server, index or milvus_index_for(manifest.views)
@@ -221,7 +222,7 @@ def finish(
     text, end = written(manifest)
     place = f"{gallery.address.name}__{end}"
     gallery.mark(name, manifest=text, state=CANDIDATE, since=since)
-    gallery.files.put(f"classes/{place}", json.dumps(classes).encode())
+    gallery.files.put(f"classes/{place}", json.dumps(kinds).encode())
     server("rename_collection", name, place)
     return gallery.snapshot(place)
 
@@ -268,20 +269,20 @@ def _report(name: str, part: int) -> str:
 
 
 def _look_through(gallery: MilvusGallery, name: str) -> tuple[int, int, Counter[str]]:
-    """Items, their digest, and how many are of each class."""
-    classes: Counter[str] = Counter()
+    """Items, their digest, and how many are of each kind."""
+    kinds: Counter[str] = Counter()
     digest = 0
     for page in pages(gallery.server, name, ("label", "record"), "rank >= 0", "Strong"):
-        classes.update(row["label"] for row in page)
+        kinds.update(row["label"] for row in page)
         digest ^= digest_of(page)
-    return classes.total(), digest, classes
+    return kinds.total(), digest, kinds
 
 
 def _manifest(
     gallery: MilvusGallery,
     encoder: Encoder,
     source: Mapping[str, Any],
-    classes: Counter[str],
+    kinds: Counter[str],
     size: int,
     views: int,
     index: MilvusIndex | None,
@@ -294,7 +295,7 @@ def _manifest(
         size=size,
         views=views,
         dimensions=encoder.dimensions,
-        classes=len(classes),
+        classes=len(set(map(label_of, kinds))),
         checkpoint=encoder.name,
         net=gallery.keep_net(encoder),
         raster=asdict(encoder.config.view),
@@ -313,9 +314,7 @@ def _in_both(serving: MilvusSnapshot, name: str) -> tuple[Any, Any, Any, Any]:
     before, after = (sampled(serving.gallery.server, one, JUDGED) for one in (serving.name, name))
     both = sorted(before.keys() & after.keys())
     labels = {label: number for number, label in enumerate(sorted({before[key][0] for key in both}))}
-    old, new = (
-        np.array([np.pad(one[key][1], (0, EMBEDDING_DIM - len(one[key][1]))) for key in both]) for one in (before, after)
-    )
+    old, new = (np.array([padded(one[key][1]) for key in both]) for one in (before, after))
     return (
         old,
         new,

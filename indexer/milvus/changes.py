@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from indexer.entry import Entry
-from indexer.errors import ChangeRefused, GalleryError
+from indexer.errors import ChangeRefused
+from indexer.kind import kind_of
 from indexer.milvus.gallery import MilvusGallery, MilvusSnapshot
 from indexer.milvus.log import ADD, APART, REMOVE, UNVIEW, VIEW, Line, last_words
 from indexer.milvus.rows import name_in, packed, row_of, row_of_item, row_of_view, unpacked
@@ -17,7 +18,7 @@ from indexer.milvus.server import NotThere
 from indexer.milvus.tables import AT_ONCE, Row, among, chunks, rows_with
 from indexer.overlay import MAX_BY, Added, Embedding
 from indexer.record import encode_item, encode_view, look_of
-from indexer.stored import signed, unsigned
+from indexer.stored import finite, signed, unsigned
 from indexer.view import View
 from sketches.item import checked, plain_text
 from sketches.sketch import Strokes, check_strokes
@@ -56,7 +57,7 @@ class MilvusChanges:
                 "op": ADD,
                 "row": row_of_item(item.id),
                 "item": signed(item.id),
-                "label": item.label,
+                "label": kind_of(item),
                 **self._drawing(encode_item(item), one.embedding),
             }
             for item, one in zip(items, added, strict=True)
@@ -75,13 +76,19 @@ class MilvusChanges:
         self._make([{**row, **self._drawing(encode_view(view), embedding)}])
         return view
 
-    def remove_view(self, key: int, view: int) -> None:
-        """Remove a further drawing of an item. Raises ChangeRefused where there is none of this id."""
-        row = row_of_view(view)
-        found = rows_with(self._gallery.server, self._gallery.current(), [row], ("item", "label"), "Strong")
-        if not found or found[0]["item"] != signed(key):
-            raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
-        self._make([{"op": UNVIEW, "row": row, "item": signed(key), "label": found[0]["label"]}])
+    def remove_views(self, views: Sequence[tuple[int, int]]) -> None:
+        """Remove further drawings, each by its item's id and its own. Raises ChangeRefused for one that is not there."""
+        labels = self._labels([key for key, _ in views])
+        drawn = [row_of_view(view) for _, view in views]
+        found = rows_with(self._gallery.server, self._gallery.current(), drawn, ("item",), "Strong")
+        there = {row["pk"]: row["item"] for row in found}
+        for (key, view), row in zip(views, drawn, strict=True):
+            if key not in labels:
+                raise ChangeRefused(f"the gallery has no sketch {key}", key)
+            if there.pop(row, None) != signed(key):
+                raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
+        rows = zip(views, drawn, strict=True)
+        self._make([{"op": UNVIEW, "row": row, "item": signed(key), "label": labels[key]} for (key, _), row in rows])
 
     def _labels(self, keys: Sequence[int]) -> dict[int, str]:
         """The classes of those of the items that are there, whoever added them."""
@@ -91,10 +98,8 @@ class MilvusChanges:
         return {unsigned(row["item"]): row["label"] for row in found}
 
     def _drawing(self, record: bytes, embedding: Embedding | None) -> Row:
-        if embedding is None or not np.isfinite(embedding).all():
-            raise GalleryError("the net embeds a drawing as NaN or infinity; train it again")
         text = packed(record, self._gallery.files)
-        return {"record": text, "net": self._served.manifest.net, "embedding": embedding.astype(np.float32)}
+        return {"record": text, "net": self._served.manifest.net, "embedding": finite(embedding)}
 
     def _make(self, rows: Sequence[Row]) -> int:
         lines = self._gallery.log.write(rows)

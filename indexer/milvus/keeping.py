@@ -10,7 +10,7 @@ from indexer.milvus.changes import settle
 from indexer.milvus.gallery import CANDIDATE, PUBLISHED, TAKEN_BACK, MilvusGallery
 from indexer.milvus.log import APART, last_words
 from indexer.milvus.nearest import recall
-from indexer.milvus.rows import COLUMNS, entry_of, kind_of, name_in
+from indexer.milvus.rows import COLUMNS, entry_of, name_in, number_of
 from indexer.milvus.tables import drop, pages
 from indexer.record import decode_item, decode_view
 
@@ -50,14 +50,14 @@ def verify(gallery: MilvusGallery, name: str | None = None) -> dict[str, Any]:
             try:
                 entry = entry_of(row, gallery.files)
                 if entry.own:
-                    decode_item(entry.record, entry.id, entry.label)
+                    decode_item(entry.record, entry.id, entry.kind)
                 else:
                     decode_view(entry.record, entry.id)
             except Exception as error:
                 raise SnapshotError(
                     f"the row {row['pk']} of {snapshot.name} is damaged ({error}); rebuild the gallery"
                 ) from error
-            if row["kind"] != kind_of(row["label"]) or (entry.own and name_in(entry.record) != row["name"]):
+            if row["kind"] != number_of(row["label"]) or (entry.own and name_in(entry.record) != row["name"]):
                 raise SnapshotError(f"the row {row['pk']} of {snapshot.name} contradicts itself; rebuild the gallery")
             items, views = items + entry.own, views + (not entry.own)
     found = recall(gallery.server, snapshot.name, items + views, snapshot.manifest.search)

@@ -22,7 +22,10 @@ ADD, REMOVE, VIEW, UNVIEW = "add", "remove", "view", "unview"
 
 
 class Line(NamedTuple):
-    """What a change did to one row of the snapshot, without the drawing. Lines are ordered by `pk`: number and place."""
+    """What a change did to one row of the snapshot, without the drawing; `label` is the item's kind (indexer/kind.py).
+
+    Lines are ordered by `pk`: number and place.
+    """
 
     pk: str
     number: int

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from indexer.errors import GalleryError
 from indexer.exact import exact_furthest
 from indexer.index import EXACT
+from indexer.kind import label_of
 from indexer.milvus.server import ASK, LARGEST, Server
 from indexer.milvus.tables import Row, count, pages
 from indexer.stored import unsigned
@@ -99,7 +100,7 @@ def sampled(server: Server, name: str, size: int) -> dict[int, tuple[str, npt.ND
     share = min(1.0, size / max(1, count(server, name, "rank >= 0")))
     condition = f"rank >= 0 and rank < {int(share * RANKS)}" if share < 1 else "rank >= 0"
     return {
-        unsigned(row["item"]): (row["label"], np.array(row["embedding"], np.float32))
+        unsigned(row["item"]): (label_of(row["label"]), np.array(row["embedding"], np.float32))
         for page in pages(server, name, ("item", "label", "embedding"), condition)
         for row in page
     }

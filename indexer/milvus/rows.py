@@ -2,7 +2,7 @@
 
 pk      of an item's own drawing its id (see `row_of_item`); of another view a digest of the view's id
 item    the item's id; Milvus's whole numbers have a sign, ours do not
-kind    a digest of the class: what filters ask for
+kind    a digest of the class and the set (indexer/kind.py): what filters ask for; label: both as they are
 rank    a digest of the id, of an own drawing: the smallest are a random sample; -1 of another view
 number  of the change that set the row; 0 where a build did
 record  as in a folder (indexer/record.py), in base64; where it is too long @ and the name of a file
@@ -20,13 +20,13 @@ from indexer.errors import GalleryError
 from indexer.milvus.files import Files
 from indexer.milvus.tables import GREATEST, TEXT, Row
 from indexer.record import decode_view, words_of
-from indexer.stored import checksum, signed, unsigned
+from indexer.stored import checksum, finite, signed, unsigned
 
 COLUMNS = ("item", "rank", "number", "label", "record", "embedding")  # what `entry_of` asks for
 
 
-def kind_of(label: str) -> int:
-    return checksum("class", str(label))  # one of numpy's strings would have another
+def number_of(kind: str) -> int:
+    return checksum("class", str(kind))  # one of numpy's strings would have another
 
 
 def rank_of(key: int) -> int:
@@ -64,19 +64,17 @@ def unpacked(text: str, files: Files) -> bytes:
 
 def row_of(entry: Entry, name: str, embedding: npt.NDArray[np.floating], files: Files, number: int = 0) -> Row:
     """The row of a view. `name` is the item's, which another view's record does not tell. Raises GalleryError."""
-    if not np.isfinite(embedding).all():
-        raise GalleryError("the net embeds a drawing as NaN or infinity; train it again")
     own = entry.own
     return {
         "pk": row_of_item(entry.id) if own else row_of_view(decode_view(entry.record, entry.id).id),
         "item": signed(entry.id),
-        "kind": kind_of(entry.label),
+        "kind": number_of(entry.kind),
         "rank": rank_of(entry.id) if own else -1,
         "number": number,
-        "label": entry.label,
+        "label": entry.kind,
         "name": name,
         "record": packed(entry.record, files),
-        "embedding": embedding.astype(np.float32),
+        "embedding": finite(embedding),
     }
 
 

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import threading
+from pathlib import Path
 from typing import Any
 
 from indexer.errors import GalleryError, GalleryUnreachable
@@ -17,6 +18,7 @@ LARGEST = 16_384  # rows that one answer may have
 
 _MISSING = {100: "collection", 101: "collection", 1600: "alias"}
 _FULL = re.compile(r"quota|deny|denied|rate ?limit|no space|out of memory|memory limit|oom|disk", re.IGNORECASE)
+_UNTRUSTED = re.compile(r"\bSSL|\bTLS\b|handshake|certificate", re.IGNORECASE)
 _REFUSED = re.compile(r"auth|token|permission|privilege", re.IGNORECASE)
 
 
@@ -59,6 +61,8 @@ class Server:
         tls = os.environ.get(TLS, "")
         options: dict[str, Any] = {"token": os.environ.get(TOKEN, "")}
         if tls not in ("", "1"):
+            if not Path(tls).is_file():
+                raise GalleryUnreachable(f"{TLS} is {tls}, and there is no such file: name the certificate to be trusted, or 1")
             options["server_pem_path"] = tls  # whom to trust, instead of the system's authorities
         try:
             client = pymilvus.MilvusClient(f"{'https' if tls else 'http'}://{self.address.server}", timeout=ASK, **options)
@@ -72,11 +76,19 @@ class Server:
 
     def _translated(self, error: Exception) -> GalleryError:
         code, words = getattr(error, "code", 0), _one_line(str(getattr(error, "message", "")) or str(error))
+        # Where no connection is made, pymilvus says that it failed, and only the cause says why.
+        cause = f"{words} {_one_line(str(error.__cause__ or ''), 2_000)}"
         code = code() if callable(code) else code
         if code in _MISSING:
             return NotThere(f"Milvus at {self.address.server} has no such {_MISSING[code]} ({words})")
         where = f"Milvus at {self.address.server}"
-        if _REFUSED.search(words) and not re.search(r"timeout|unavailable", words, re.IGNORECASE):
+        if _UNTRUSTED.search(cause):
+            return GalleryUnreachable(
+                f"{where} and Trazo do not agree on TLS: set {TLS} to 1 or a certificate, or unset it ({words})"
+            )
+        if "UNAUTHENTICATED" in cause or (
+            _REFUSED.search(words) and not re.search(r"timeout|unavailable", words, re.IGNORECASE)
+        ):
             return GalleryUnreachable(f"{where} refuses the token: set {TOKEN} to `user:password` or a token ({words})")
         if _FULL.search(words):
             return GalleryUnreachable(
@@ -102,5 +114,5 @@ def _pymilvus() -> Any:
     return pymilvus
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:200]
+def _one_line(text: str, most: int = 200) -> str:
+    return " ".join(text.split())[:most]

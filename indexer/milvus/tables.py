@@ -19,11 +19,13 @@ AT_ONCE = 500  # rows that are sent or asked for at a time
 PAGE = 1_000  # rows that are read at a time, embeddings among them
 SMALLEST, GREATEST = -(2**63), 2**63 - 1
 TEXT = 65_535  # bytes of a text in a row
+KIND = 804  # bytes of a class and a set
 
 # int: 64 bits, a number: bytes of a text at most; a tuple: dimensions of an embedding
-SNAPSHOT = {"pk": int, "item": int, "kind": int, "rank": int, "number": int, "label": 400, "name": 800, "record": TEXT}
+SNAPSHOT = {"pk": int, "item": int, "kind": int, "rank": int, "number": int, "label": KIND, "name": 800, "record": TEXT}
 CHANGES = {
-    "pk": 40, "number": int, "place": int, "of": int, "op": 10, "row": int, "item": int, "label": 400, "record": TEXT, "net": 64
+    "pk": 40, "number": int, "place": int, "of": int, "op": 10, "row": int, "item": int, "label": KIND, "record": TEXT,
+    "net": 64,
 }  # fmt: skip
 FILES = {"pk": 200, "pieces": int, "digest": 64, "data": TEXT}
 

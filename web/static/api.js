@@ -3,21 +3,21 @@
 
 export const MAX_K = 1000;
 
-/** Where and how to ask for a query: what fetch takes. Sketches of `classes` only, where there are any; `text` may be empty. */
-export function request(query, k, { classes, text }) {
-  const chosen = { ...(classes.length && { classes }), ...(text && { text }) };
+/** Where and how to ask for a query: what fetch takes. Sketches of `classes` and `sets` only, where there are any; `text` may be empty. */
+export function request(query, k, { classes, sets, text }) {
+  const chosen = { ...(classes.length && { classes }), ...(sets.length && { sets }), ...(text && { text }) };
+  const fields = Object.entries(chosen).flatMap(([name, values]) => [values].flat().map((value) => [name, value]));
   if (query.strokes) return ["api/search", json({ strokes: query.strokes, k, ...chosen })];
   if (query.like) return ["api/search/examples", json({ like: query.like, unlike: query.unlike, k, ...chosen })];
   if (query.id) {
-    const parameters = new URLSearchParams([["k", k], ...classes.map((name) => ["classes", name]), ...(text ? [["text", text]] : [])]);
+    const parameters = new URLSearchParams([["k", k], ...fields]);
     return [`api/sketches/${query.id}/similar?${parameters}`, {}];
   }
   if (!query.file) return ["api/search", json({ k, ...chosen })];
   const body = new FormData();
   body.append("file", query.file);
   body.append("k", k);
-  for (const name of classes) body.append("classes", name);
-  if (text) body.append("text", text);
+  for (const [name, value] of fields) body.append(name, value);
   return ["api/search", { method: "POST", body }];
 }
 
@@ -46,7 +46,7 @@ export function explainPicture(file, id) {
   body.append("id", id);
   return ask("api/explain", { method: "POST", body });
 }
-export const addView = (id, strokes) => ask(`api/sketches/${id}/views`, json({ strokes }));
+export const addView = (id, strokes, by) => ask(`api/sketches/${id}/views`, json({ strokes, by }));
 export const getMap = () => ask("api/map");
 export const placeOnMap = (strokes) => ask("api/map/place", json({ strokes }));
 export const getSketch = (id) => ask(`api/sketches/${id}`);

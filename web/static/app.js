@@ -5,6 +5,7 @@ import { Canvas } from "./canvas.js";
 import { calledSo, card, start } from "./card.js";
 import { fromFragment, toFragment } from "./link.js";
 import { GalleryMap } from "./map.js";
+import { hasClass, narrow, narrowed, offer, onNarrow } from "./narrow.js";
 import { become, explainRegions, hideRegions, looksAt, showItem } from "./pictured.js";
 
 // A cat in a hurry, to start from.
@@ -25,14 +26,14 @@ const PAGE = 24; // results, and as many more with each "More"
 const AREA = 120; // sketches of an area of the map that are shown
 
 const $ = (id) => document.getElementById(id);
-const [paper, picture, hint, legend, guesses, status, results, classes, text, more] = [
-  ...["paper", "picture", "hint", "legend", "guesses", "status", "results", "classes", "text", "more"].map($),
+const [paper, picture, hint, legend, guesses, status, results, more] = [
+  ...["paper", "picture", "hint", "legend", "guesses", "status", "results", "more"].map($),
 ];
 const canvas = new Canvas($("canvas"), (strokes) => ask(strokes.length ? { strokes } : null));
 
 const map = new GalleryMap($("map"), showArea);
 
-let gallery = null; // what the server says of it: { classes, examples, far, doodles, snapshot }
+let gallery = null; // what the server says of it: { classes, sets, examples, far, doodles, snapshot }
 let query = null; // { strokes }, { file }, { id }, { like, unlike }, or {} where something is typed and nothing drawn
 let count = PAGE;
 let redraw = 0; // the timer of a map that is being made anew
@@ -40,7 +41,6 @@ let answer = null; // the last one, as the server gave it
 let running = null; // the request under way: a newer one cancels it, so answers never come out of order
 const examples = new Map(); // sketches of { like, unlike } by id: { id, label }
 
-const narrowed = () => ({ classes: classes.value ? [classes.value] : [], text: text.value.trim() });
 const isText = (asked) => Boolean(asked) && !Object.keys(asked).length;
 
 /** Ask anew. Where the page goes to another search by a click, the way back is kept. */
@@ -63,7 +63,7 @@ function ask(next, { leave = false } = {}) {
 }
 
 function remember(leave = false) {
-  const address = location.pathname + toFragment(query, classes.value, narrowed().text);
+  const address = location.pathname + toFragment(query, narrowed());
   if (address !== location.pathname + location.hash) history[leave ? "pushState" : "replaceState"](null, "", address);
 }
 
@@ -171,13 +171,13 @@ async function toggleMap() {
 
 function guess({ label, probability }) {
   const words = `${label} ${Math.round(100 * probability)} %`;
-  if (![...classes.options].some((option) => option.value === label)) {
+  if (!hasClass(label)) {
     return Object.assign(document.createElement("span"), { textContent: words, title: "The gallery has no class of this name" });
   }
   const button = Object.assign(document.createElement("button"), { type: "button", title: `Show only ${label}` });
   button.textContent = words;
   button.addEventListener("click", () => {
-    classes.value = label;
+    narrow({ ...narrowed(), classes: [label] });
     remember();
     run();
   });
@@ -235,7 +235,7 @@ async function thatIsTheOne({ id, label, name }, button) {
   }
   button.disabled = true; // once for a drawing
   try {
-    await addView(id, query.strokes);
+    await addView(id, query.strokes, $("by").value);
     say(`Thank you. Drawings like yours find this ${name || label || "sketch"} from now on.`);
   } catch (error) {
     button.disabled = false;
@@ -294,9 +294,8 @@ function upload(file) {
 
 /** What the address of the page asks for. */
 async function restore() {
-  const { query: asked, chosen: name, text: typed } = fromFragment(location.hash);
-  classes.value = name;
-  text.value = typed;
+  const { query: asked, narrowed: to } = fromFragment(location.hash);
+  narrow(to);
   if (asked?.strokes) {
     canvas.place(asked.strokes);
     ask({ strokes: canvas.strokes });
@@ -310,8 +309,25 @@ async function restore() {
 }
 
 function clear() {
-  text.value = "";
+  narrow({ ...narrowed(), text: "" });
   canvas.clear();
+}
+
+/** What this browser keeps of a visitor; nothing where it may not. */
+function remembered(name) {
+  try {
+    return localStorage.getItem(`trazo-${name}`) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function rememberAs(name, value) {
+  try {
+    localStorage.setItem(`trazo-${name}`, value);
+  } catch {
+    // then it is asked again the next time
+  }
 }
 
 function say(words, problem = false) {
@@ -370,11 +386,14 @@ more.addEventListener("click", () => {
   count = Math.min(MAX_K, count + PAGE);
   run();
 });
-classes.addEventListener("change", () => {
-  remember();
-  run();
-});
-text.addEventListener("input", () => ask(isText(query) ? null : query));
+onNarrow(
+  () => {
+    remember();
+    run();
+  },
+  () => ask(isText(query) ? null : query),
+);
+$("by").addEventListener("change", () => rememberAs("by", $("by").value));
 addEventListener("popstate", restore);
 
 document.addEventListener("keydown", (event) => {
@@ -406,7 +425,11 @@ getClasses()
   .then((told) => {
     gallery = told;
     if (gallery.looks_at !== "drawings") become(gallery.looks_at);
-    if (gallery.views) act.one = thatIsTheOne;
+    if (gallery.views) {
+      act.one = thatIsTheOne;
+      $("by").parentElement.hidden = false;
+      $("by").value = remembered("by");
+    }
     $("demo").hidden = !gallery.doodles;
     $("starts").append(...gallery.examples.map((one) => start(one, act.from)));
     $("welcome").hidden = Boolean(query);
@@ -416,7 +439,7 @@ getClasses()
       looksAt() === "photographs"
         ? `Drop a photograph, or type. The nearest of ${number.format(total)} are shown.`
         : `Draw something, or type. The nearest of ${number.format(total)} ${looksAt() ?? "sketches"} appear as you go.`;
-    classes.append(...gallery.classes.map(({ label, sketches }) => new Option(`${label} (${sketches})`, label)));
+    offer(gallery);
     if (location.hash) restore();
   })
   .catch((error) => say(error.message, true));

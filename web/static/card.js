@@ -20,6 +20,7 @@ export function card(hit, act, kinds) {
   const called = calledSo(hit);
   const far = hit.distance?.toFixed(3) ?? "";
   line.append(element("b", { textContent: called, title: called }), element("i", { textContent: far }));
+  if (hit.set) line.append(element("small", { textContent: hit.set, title: `From the set ${hit.set}` }));
   open.setAttribute("aria-label", `${called}${far && `, distance ${far}`}. Search from this sketch`);
   open.append(image, line);
   open.addEventListener("click", () => act.from(hit));

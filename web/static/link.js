@@ -1,8 +1,8 @@
-// A search in the address of the page: #id=..., #like=...&unlike=..., #d=<strokes>, each with &class=... where one is chosen and
-// &text=... where something is typed; #text=... alone.
+// A search in the address of the page: #id=..., #like=...&unlike=..., #d=<strokes>, each with &class=... and &set=... where they are
+// chosen and &text=... where something is typed; #text=... alone.
 
 /** The fragment of a query; "" for none, and for a file, which no address can hold. */
-export function toFragment(query, chosen, text) {
+export function toFragment(query, { classes, sets, text }) {
   const parameters = new URLSearchParams();
   if (query?.strokes) parameters.set("d", query.strokes.map(drawn).join("_"));
   if (query?.id) parameters.set("id", query.id);
@@ -12,20 +12,21 @@ export function toFragment(query, chosen, text) {
   }
   if (text && !query?.file) parameters.set("text", text);
   if (!parameters.size) return "";
-  if (chosen) parameters.set("class", chosen);
+  if (classes.length) parameters.set("class", classes[0]);
+  if (sets.length) parameters.set("set", sets[0]);
   return `#${parameters}`;
 }
 
-/** The query of a fragment, the class it is narrowed to and the text; the query is null where the fragment holds none. */
+/** The query of a fragment and what it is narrowed to; the query is null where the fragment holds none. */
 export function fromFragment(fragment) {
   const parameters = new URLSearchParams(fragment.slice(1));
   const ids = (name) => (parameters.get(name) ?? "").split(".").filter((id) => /^\d{1,20}$/.test(id));
-  const narrowed = { chosen: parameters.get("class") ?? "", text: parameters.get("text") ?? "" };
-  if (ids("like").length) return { query: { like: ids("like"), unlike: ids("unlike") }, ...narrowed };
-  if (ids("id").length === 1) return { query: { id: ids("id")[0] }, ...narrowed };
+  const narrowed = { classes: parameters.getAll("class"), sets: parameters.getAll("set"), text: parameters.get("text") ?? "" };
+  if (ids("like").length) return { query: { like: ids("like"), unlike: ids("unlike") }, narrowed };
+  if (ids("id").length === 1) return { query: { id: ids("id")[0] }, narrowed };
   const strokes = (parameters.get("d") ?? "").split("_").map((stroke) => points(stroke));
   const drawing = strokes.every(([xs]) => xs.length) ? { strokes } : null;
-  return { query: drawing ?? (narrowed.text ? {} : null), ...narrowed };
+  return { query: drawing ?? (narrowed.text ? {} : null), narrowed };
 }
 
 /** A stroke as "x.y-x.y-...", in tenths. */
