@@ -187,6 +187,8 @@ def _ink(args: argparse.Namespace) -> None:
 
 def _subject(args: argparse.Namespace) -> Subject:
     if args.gallery:
+        if args.test_share is not None or args.by_person or args.classes or args.per_class:
+            raise EvaluationError("--gallery is measured whole: leave out --classes, --per-class, --test-share and --by-person")
         return of_gallery(args.gallery, args.drawings, args.seed)
     encoder = Encoder(find_checkpoint(args.checkpoint))
     return of_drawings(encoder, selected(args, "test", encoder.config.view))

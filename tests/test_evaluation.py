@@ -151,6 +151,12 @@ def test_the_command_measures_anyones_vectors(tmp_path: Path, capsys: pytest.Cap
     assert result["map"] == pytest.approx(by_scikit_learn(embeddings, names), abs=1e-9) and "accuracy" not in result
 
 
+def test_a_part_of_a_gallery_is_not_measured_under_its_name(gallery: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for asked in (["--per-class", "3"], ["--by-person"], ["--test-share", "0.2"]):
+        assert main(["map", "--gallery", str(gallery), *asked]) == 2
+        assert "--gallery is measured whole" in capsys.readouterr().err
+
+
 def test_a_gallery_is_measured_as_it_is_served(doodles: SketchSet, encoder: Encoder, tmp_path: Path) -> None:
     """With what was added since its snapshot, without what was removed, by the embeddings that are searched."""
     build(tmp_path, doodles.select(np.arange(8, 24)), encoder, {})
