@@ -247,14 +247,3 @@ def _share(text: str) -> float:
         return float(text[:-1]) / 100 if text.endswith("%") else float(text)
     except ValueError:
         return 1.0
-
-
-def _paints(paint: str) -> bool:
-    return paint.replace(" ", "").lower() not in ("none", "transparent", "rgba(0,0,0,0)")
-
-
-def _share(text: str) -> float:
-    try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        return 1.0

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from xml.etree.ElementTree import Element
 
 from sketches.svg_outline import numbers
@@ -53,8 +54,9 @@ def _rotate(degrees: float, x: float = 0.0, y: float = 0.0) -> Matrix:
     return (cos, sin, -sin, cos, x - cos * x + sin * y, y - sin * x - cos * y)
 
 
-_FUNCTIONS = {
-    "matrix": ((6,), lambda *six: six),
+# How many numbers each may have, and what it makes of them.
+_FUNCTIONS: dict[str, tuple[tuple[int, ...], Callable[..., Matrix]]] = {
+    "matrix": ((6,), lambda a, b, c, d, e, f: (a, b, c, d, e, f)),
     "translate": ((1, 2), lambda x, y=0.0: (1.0, 0.0, 0.0, 1.0, x, y)),
     "scale": ((1, 2), lambda x, y=None: (x, 0.0, 0.0, x if y is None else y, 0.0, 0.0)),
     "rotate": ((1, 3), _rotate),
