@@ -1,5 +1,6 @@
 """The HTTP server: `python server.py --gallery G` starts it, `--help` lists its settings; its routes are in `web`."""
 
+import gc
 import logging
 import os
 import sys
@@ -36,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     except SettingError as error:
         print(f"server: {error}", file=sys.stderr)
         return 2
+    gc.freeze()  # what has been imported stays: no collection has to look at it again and again
     try:
         live = LiveGallery(settings.gallery, settings.fold_at)
     except (GalleryError, OSError) as error:

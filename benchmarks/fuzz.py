@@ -38,6 +38,7 @@ from sketches.sketch import Strokes, as_drawing
 from sketches.svg import write_svg
 
 FORMATS = ("png", "jpeg", "webp", "gif", "svg", "ndjson", "json")
+NEARLY = 256  # pages: a megabyte
 MUTATED = "mutated"
 SOON, KILLED_WITHIN = 250, 1_000  # milliseconds
 ENDED = ("takes longer", "takes more than", "cannot be read; save")  # what is said of a file whose reading was ended
@@ -169,13 +170,21 @@ def warm_up(url: str, gallery: Path) -> None:
 
 @contextmanager
 def tree_memory(pid: int) -> Iterator[list[int]]:
-    """Megabytes of a process with all its descendants, looked at again and again."""
+    """Megabytes of a process with all its descendants at the most, looked at again and again.
+
+    What they share is told from what each has of its own only by walking all their pages, for which they have to stop: that is
+    done when there are a megabyte more of pages than ever before.
+    """
     memory = [tree_mb(pid)]
     stop = threading.Event()
 
     def look() -> None:
-        while not stop.wait(0.02):
-            memory.append(max(memory.pop(), tree_mb(pid)))
+        most = 0
+        while not stop.wait(0.01):
+            pages = tree_pages(pid)
+            if pages > most + NEARLY:
+                most = pages
+                memory.append(max(memory.pop(), tree_mb(pid)))
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -184,6 +193,15 @@ def tree_memory(pid: int) -> Iterator[list[int]]:
     finally:
         stop.set()
         thread.join()
+
+
+def tree_pages(pid: int) -> int:
+    """Pages in memory of a process and its descendants, those that are shared counted for each."""
+    pages = 0
+    for one in tree(pid):
+        with suppress(OSError, IndexError):  # it has just ended
+            pages += int(Path(f"/proc/{one}/statm").read_text().split()[1])
+    return pages
 
 
 def tree_mb(pid: int) -> int:

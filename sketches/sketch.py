@@ -15,6 +15,7 @@ Strokes = tuple[Stroke, ...]
 MAX_STROKES = 2_000
 MAX_POINTS = 50_000
 MAX_COORDINATE = 1e6
+MAX_LENGTH = 5_000  # of all lines, in longest sides of the drawing: whoever draws fills the sheet long before
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def as_strokes(drawing: Iterable[Sequence[Sequence[float]]]) -> Strokes:
 def check_strokes(strokes: Sequence[Stroke]) -> Strokes:
     """The strokes that hold a point, if together they make a drawing.
 
-    Raises DamagedSketch for no strokes, too many strokes or points, coordinates that are not finite or
-    beyond a million, and for a drawing without extent (a single dot cannot be told from any other).
+    Raises DamagedSketch for no strokes, too many strokes or points, lines that go to and fro thousands of times, coordinates
+    that are not finite or beyond a million, and for a drawing without extent (a single dot cannot be told from any other).
     """
     kept = tuple(stroke for stroke in strokes if len(stroke))
     if not kept:
@@ -69,6 +70,11 @@ def check_strokes(strokes: Sequence[Stroke]) -> Strokes:
         raise DamagedSketch("a coordinate is not a finite number")
     if max(-low.min(), high.max()) > MAX_COORDINATE:
         raise DamagedSketch(f"a coordinate is beyond {MAX_COORDINATE:.0f}")
+    if len(points) > MAX_LENGTH / 2**0.5:  # no two points of a drawing are farther apart
+        moves = np.diff(points.astype(np.float64), axis=0)
+        moves[np.cumsum([len(stroke) for stroke in kept])[:-1] - 1] = 0  # the pen was up
+        if np.hypot(*moves.T).sum() > MAX_LENGTH * float((high - low).max()):
+            raise DamagedSketch(f"the lines are more than {MAX_LENGTH} times as long as the drawing; draw something simpler")
     if (low == high).all():
         raise DamagedSketch("the drawing is a single point: draw something with an extent")
     return kept

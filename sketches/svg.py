@@ -5,7 +5,8 @@ the picture shows them, since they are better than any traced line. What else th
 areas, bitmaps) is traced.
 """
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -16,11 +17,12 @@ from sketches.areas import SOLID
 from sketches.errors import DamagedSketch, PictureError
 from sketches.ink import Ink, find_ink
 from sketches.mask import Mask, opened
-from sketches.picture import Colours, most_of, read_picture
+from sketches.picture import Colours, most_of
 from sketches.reading import Reading
 from sketches.sketch import Stroke, Strokes, check_strokes
 from sketches.svg_document import Document, read_document
-from sketches.svg_paint import TooMuch, fit_viewport, origin_and_scale, shapes
+from sketches.svg_outline import TooMuch
+from sketches.svg_paint import SIDE, Shape, fit_viewport, origin_and_scale, shapes
 from sketches.svg_style import inline_styles
 from sketches.trace import trace
 
@@ -30,6 +32,8 @@ REST = 0.03  # of the ink may lie beside the lines
 OWN = 0.5  # of the ink at least is that of lines, else all is traced
 SOLID_SHARE = 0.03  # of a filled shape is wide: its edges are better than what would be traced of it
 LEAST = 4  # steps of two pixels that a part of a line has, to be taken
+MAX_AREAS = 200  # filled shapes that may be areas: each takes a millisecond
+MAX_PLACES = 1_000_000  # along all lines that are looked for in the picture
 JOINED = 1.5  # pixels: a line that begins where the last one ended goes on from it
 
 
@@ -39,25 +43,34 @@ def read_svg(data: bytes) -> Reading:
     inline_styles(document.root)
     fit_viewport(document.root)
     try:
-        painted = list(shapes(document.root))
+        painted = shapes(document.root)
     except TooMuch:
         painted = []  # so many are no drawing's lines
     picture, ink = _shown(document)
-    lines = [(piece, shape.width) for shape in painted if shape.width for piece in shape.pieces]
-    fills = [tuple(map(_closed, shape.pieces)) for shape in painted if not shape.width and shape.filled]
-    areas = [pieces for pieces in fills if _solid(pieces, ink.mask)]
-    strokes = _seen([line for line, _ in lines], ink.mask) + _seen([edge for area in areas for edge in area], _edges(picture))
-    rest = _beside(lines, areas, ink.mask)
-    inked = np.count_nonzero(ink.mask)
-    if np.count_nonzero(rest) > (1 - OWN) * inked or not strokes:
+    try:
+        strokes = _strokes(painted, picture, ink.mask)
+    except TooMuch:
         strokes = _traced(ink.mask)
-    elif np.count_nonzero(rest) > REST * inked:
-        strokes = (*strokes, *_away_from(strokes, _traced(rest)))
     (x, y), scale = origin_and_scale(document.root)
     try:
         return Reading(check_strokes([stroke / scale + (x, y) for stroke in strokes]), document.notes + ink.notes)
     except DamagedSketch as error:
         raise DamagedSketch(f"the SVG: {error}", field="file") from error
+
+
+def _strokes(painted: list[Shape], picture: Colours, ink: Mask) -> Strokes:
+    """What is seen of the shapes' lines and edges, and of the rest what is traced. Raises TooMuch, DamagedSketch."""
+    lines = [(piece, shape.width) for shape in painted if shape.width for piece in shape.pieces]
+    fills = [tuple(map(_closed, shape.pieces)) for shape in painted if not shape.width and shape.filled]
+    areas = _solid(fills, ink)
+    strokes = _seen([line for line, _ in lines], ink) + _seen([edge for area in areas for edge in area], _edges(picture))
+    rest = _beside(lines, areas, ink)
+    inked = np.count_nonzero(ink)
+    if np.count_nonzero(rest) > (1 - OWN) * inked or not strokes:
+        return _traced(ink)
+    if np.count_nonzero(rest) > REST * inked:
+        return (*strokes, *_away_from(strokes, _traced(rest)))
+    return strokes
 
 
 def _traced(ink: Mask) -> Strokes:
@@ -69,8 +82,10 @@ def _traced(ink: Mask) -> Strokes:
 
 def _shown(document: Document) -> tuple[Colours, Ink]:
     """The picture of a document and its ink: on white, as browsers show it, or on black where all of it is white."""
-    for background in ("#ffffff", "#000000"):
-        picture = read_picture(rendered(document, background)).colours
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(rendered(document), np.uint8), cv2.IMREAD_UNCHANGED), np.float32)
+    shown, share = pixels[..., 2::-1], pixels[..., 3:] / 255
+    for background in (255, 0):
+        picture = np.rint(shown * share + background * (1 - share)).astype(np.uint8)
         try:
             return picture, find_ink(picture)
         except PictureError:
@@ -78,8 +93,8 @@ def _shown(document: Document) -> tuple[Colours, Ink]:
     raise DamagedSketch("the SVG is empty: it shows no drawing that stands out from its background", field="file")
 
 
-def rendered(document: Document, background: str) -> bytes:
-    """A PNG of the document, in the size that its root names. Raises DamagedSketch."""
+def rendered(document: Document, background: str | None = None) -> bytes:
+    """A PNG of the document, in the size that its root names; transparent without a background. Raises DamagedSketch."""
     text = document.text()
     try:
         return bytes(resvg_py.svg_to_bytes(svg_string=text, background=background, skip_system_fonts=True, dpi=96))
@@ -87,17 +102,20 @@ def rendered(document: Document, background: str) -> bytes:
         raise DamagedSketch(f"the SVG cannot be drawn ({error})", field="file") from error
 
 
-def _seen(lines: list[Stroke], shown: Mask) -> Strokes:
-    """The lines as far as they lie on what is shown, those joined that go on from one another."""
-    near = cv2.dilate(shown, np.ones((3, 3), np.uint8)) > 0
-    kept: list[Stroke] = []
-    for line in lines:
-        for part in _on(line, near):
-            if kept and np.abs(kept[-1][-1] - part[0]).max() <= JOINED and len(part) > 1:
-                kept[-1] = np.concatenate((kept[-1], part[1:]))
-            else:
-                kept.append(part)
-    return tuple(kept)
+def _seen(lines: Sequence[Stroke], shown: Mask) -> Strokes:
+    """The lines as far as they lie on what is shown, those joined that go on from one another. Raises TooMuch."""
+    parts = _on(lines, cv2.dilate(shown, np.ones((3, 3), np.uint8)) > 0)
+    if not parts:
+        return ()
+    starts, ends = (np.array([part[place] for part in parts]) for place in (0, -1))
+    joined = (np.abs(starts[1:] - ends[:-1]).max(axis=1) <= JOINED).tolist()
+    groups = [[parts[0]]]
+    for goes_on, part in zip(joined, parts[1:], strict=True):
+        if goes_on and len(part) > 1:
+            groups[-1].append(part[1:])
+        else:
+            groups.append([part])
+    return tuple(np.concatenate(group) if len(group) > 1 else group[0] for group in groups)
 
 
 def _edges(picture: Colours) -> Mask:
@@ -106,11 +124,24 @@ def _edges(picture: Colours) -> Mask:
     return np.where(steps > 48, 255, 0).astype(np.uint8)
 
 
-def _solid(pieces: tuple[Stroke, ...], ink: Mask) -> bool:
-    """Whether a filled shape is an area; a thin one describes a line, and its two edges would be two lines."""
-    area = _filled(np.zeros_like(ink), pieces, 255)
-    _, _, width, height = cv2.boundingRect(ink)
-    return bool(np.count_nonzero(opened(area, SOLID * max(width, height))) > SOLID_SHARE * np.count_nonzero(area))
+def _solid(fills: list[tuple[Stroke, ...]], ink: Mask) -> list[tuple[Stroke, ...]]:
+    """The filled shapes that are areas; a thin one describes a line, and its two edges would be two lines. Raises TooMuch."""
+    wide = SOLID * max(cv2.boundingRect(ink)[2:])
+    found, looked_at = [], 0
+    for pieces in fills:
+        if not pieces:
+            continue
+        corners = np.array([limit for piece in pieces for limit in (piece.min(axis=0), piece.max(axis=0))])
+        low, high = np.clip(corners.min(axis=0) - 1, 0, SIDE), np.clip(corners.max(axis=0) + 1, 0, SIDE)
+        if (high - low).min() < wide:
+            continue
+        looked_at += 1
+        if looked_at > MAX_AREAS:
+            raise TooMuch(f"more than {MAX_AREAS} areas")
+        area = _filled(np.zeros_like(ink), pieces, 255)
+        if np.count_nonzero(opened(area, wide)) > SOLID_SHARE * np.count_nonzero(area):
+            found.append(pieces)
+    return found
 
 
 def _closed(edge: Stroke) -> Stroke:
@@ -120,40 +151,52 @@ def _closed(edge: Stroke) -> Stroke:
 
 def _filled(mask: Mask, pieces: tuple[Stroke, ...], value: int) -> Mask:
     """The mask with a shape filled, even and odd as most shapes with holes are drawn."""
-    polygons = [np.rint(np.clip(piece, -1e5, 1e5) * 16 - 8).astype(np.int32) for piece in pieces if len(piece) > 2]
-    cv2.fillPoly(mask, polygons, value, cv2.LINE_8, 4)
+    cv2.fillPoly(mask, [_fixed(piece) for piece in pieces if len(piece) > 2], value, cv2.LINE_8, 4)
     return mask
 
 
-def _on(line: Stroke, near: npt.NDArray[np.bool_]) -> Iterator[Stroke]:
-    """The line, or the parts of it, where the mask says yes."""
-    places = _finely(line)
-    if places is None:
-        return  # far outside the picture
+def _fixed(line: Stroke) -> npt.NDArray[np.int32]:
+    """In sixteenths of a pixel, as OpenCV counts them."""
+    return np.rint(np.clip(line, -1e5, 1e5) * 16 - 8).astype(np.int32)
+
+
+def _on(lines: Sequence[Stroke], near: npt.NDArray[np.bool_]) -> list[Stroke]:
+    """The lines, or the parts of them, where the mask says yes. Raises TooMuch."""
+    if not lines:
+        return []
+    every = np.concatenate(lines).astype(np.float64)
+    ends = np.cumsum([len(line) for line in lines])
+    moves = np.diff(every, axis=0, append=every[-1:])
+    moves[ends - 1] = 0  # from one line to the next is no move
+    # Places two pixels apart or less, each line's own among them.
+    counts = np.maximum(np.ceil(np.hypot(*moves.T) / 2), 1)
+    if counts.sum() > MAX_PLACES:
+        raise TooMuch(f"lines of more than {2 * MAX_PLACES} pixels")
+    steps = counts.astype(np.int64)
+    last = np.cumsum(steps)
+    segments = np.repeat(np.arange(len(steps)), steps)
+    along = (np.arange(last[-1]) - (last - steps)[segments]) / steps[segments]
+    places = every[segments] + moves[segments] * along[:, None]
     x, y = np.rint(places - 0.5).astype(np.int64).T
     inside = (x >= 0) & (y >= 0) & (x < near.shape[1]) & (y < near.shape[0])
     seen = np.zeros(len(places), bool)
     seen[inside] = near[y[inside], x[inside]]
-    share = seen.mean()
-    if share >= SEEN:
-        yield line
-    elif share > HIDDEN:
-        edges = np.flatnonzero(np.diff(np.concatenate(([0], seen.astype(np.int8), [0]))))
-        for first, last in edges.reshape(-1, 2).tolist():
-            if last - first > LEAST:
-                yield places[first:last].astype(np.float32)
-
-
-def _finely(line: Stroke) -> npt.NDArray[np.float64] | None:
-    """Points two pixels apart or less along a line, its own among them; None where they would be too many."""
-    moves = np.diff(line.astype(np.float64), axis=0)
-    counts = np.maximum(np.ceil(np.hypot(*moves.T) / 2), 1)
-    if counts.sum() > 100_000:
-        return None
-    steps = counts.astype(np.int64)
-    segments = np.repeat(np.arange(len(steps)), steps)
-    along = (np.arange(steps.sum()) - np.repeat(np.cumsum(steps) - steps, steps) + 1) / steps[segments]
-    return np.concatenate((line[:1], line[segments] + moves[segments] * along[:, None]))
+    last = last[ends - 1]
+    first = np.concatenate(([0], last[:-1]))
+    shares = np.add.reduceat(seen, first, dtype=np.int64) / (last - first)
+    found = []
+    for number in np.flatnonzero(shares > HIDDEN).tolist():
+        if shares[number] >= SEEN:
+            found.append(lines[number])
+            continue
+        on = seen[first[number] : last[number]]
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], on.astype(np.int8), [0]))))
+        found += [
+            places[first[number] + start : first[number] + stop].astype(np.float32)
+            for start, stop in edges.reshape(-1, 2).tolist()
+            if stop - start > LEAST
+        ]
+    return found
 
 
 def _beside(lines: list[tuple[Stroke, float]], areas: list[tuple[Stroke, ...]], ink: Mask) -> Mask:
@@ -161,11 +204,11 @@ def _beside(lines: list[tuple[Stroke, float]], areas: list[tuple[Stroke, ...]], 
     rest = ink.copy()
     for area in areas:
         _filled(rest, area, 0)
-        lines = lines + [(edge, 1.0) for edge in area]
-    for line, width in lines:
-        points = np.rint(np.clip(line, -1e5, 1e5) * 16 - 8).astype(np.int32)
-        points = points if len(points) > 1 else points.repeat(2, axis=0)
-        cv2.polylines(rest, [points], False, 0, int(np.clip(np.ceil(1.5 * width) + 4, 1, 255)), cv2.LINE_8, 4)
+    pens: dict[int, list[npt.NDArray[np.int32]]] = defaultdict(list)
+    for line, width in (*lines, *((edge, 1.0) for area in areas for edge in area)):
+        pens[int(np.clip(np.ceil(1.5 * width) + 4, 1, 255))].append(_fixed(line))
+    for pen, drawn in pens.items():
+        cv2.polylines(rest, drawn, False, 0, pen, cv2.LINE_8, 4)
     return np.asarray(cv2.morphologyEx(rest, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)), np.uint8)
 
 
@@ -176,7 +219,7 @@ def _away_from(lines: Strokes, traced: Strokes) -> Strokes:
     for line in lines:
         points = np.rint(line if len(line) > 1 else line.repeat(2, axis=0)).astype(np.int32)
         cv2.polylines(free, [points], False, 0, 33)
-    return tuple(part for stroke in traced for part in _on(stroke, free > 0))
+    return tuple(_on(traced, free > 0))
 
 
 def write_svg(strokes: Strokes) -> str:

@@ -22,6 +22,7 @@ from sketches.errors import DamagedSketch
 NAMESPACE = "http://www.w3.org/2000/svg"
 MAX_CHARACTERS = 20_000_000  # of the file unpacked, its entities filled in
 MAX_ELEMENTS = 50_000
+MAX_REPEATED = 10_000  # elements that a `use` repeats: they multiply
 MAX_DEPTH = 256  # of elements within elements; libxml2 has the same limit
 MAX_ATTRIBUTES = 500  # of one element: each is held against all others
 MAX_ENTITY = 1_000  # characters
@@ -83,6 +84,7 @@ def read_document(data: bytes) -> Document:
     if tree.words:
         notes.append("text in the SVG is not read as part of the drawing")
     tree.root.set("xmlns", NAMESPACE)
+    _check_repeated(tree.root)
     return Document(tree.root, tuple(notes))
 
 
@@ -123,6 +125,26 @@ def _without_entities(text: str) -> str:
     return _REFERENCE.sub(lambda one: one[0] if one[1] in _BUILT_IN else entities.get(one[1], ""), text)
 
 
+def _check_repeated(root: Element) -> None:
+    """Raises DamagedSketch where elements repeat others, which repeat others, and so on."""
+    named: dict[str, Element] = {}
+    uses = [element for element in root.iter() if element.tag == "use"]
+    if uses:
+        for element in root.iter():
+            named.setdefault(f"#{element.get('id', '')}", element)
+    waiting: list[tuple[Element, tuple[Element, ...]]] = [(use, ()) for use in uses]
+    count = 0
+    while waiting:
+        element, within = waiting.pop()
+        count += 1
+        if count > MAX_REPEATED:
+            raise DamagedSketch(f"the SVG repeats more than {MAX_REPEATED} elements; save it as plain SVG", field="file")
+        target = named.get(element.get("href", "")) if element.tag == "use" else None
+        if target is not None and target not in within:
+            waiting.append((target, (*within, target)))
+        waiting.extend((child, within) for child in element)
+
+
 class _Tree:
     """Builds the tree while the file is read, and refuses it as soon as it is too large or too deep."""
 
@@ -143,9 +165,10 @@ class _Tree:
             raise DamagedSketch(f"the SVG has more than {MAX_ELEMENTS} elements; at most so many are read", field="file")
         if len(attributes) > MAX_ATTRIBUTES:
             raise DamagedSketch(f"the SVG has an element of {len(attributes)} attributes; save it as plain SVG", field="file")
-        declared = {key[6:]: value for key, value in attributes.items() if key.startswith("xmlns:")}
-        declared |= {"": attributes["xmlns"]} if "xmlns" in attributes else {}
-        scope = self._scopes[-1] | declared if declared else self._scopes[-1]
+        scope = self._scopes[-1]
+        declared = {key[6:]: value for key, value in attributes.items() if key.startswith("xmlns")}
+        if declared:
+            scope = scope | declared
         self._scopes.append(scope)
         prefix, _, name = tag.rpartition(":")
         ours = scope.get(prefix, "" if prefix else NAMESPACE) == NAMESPACE
@@ -177,11 +200,11 @@ class _Tree:
 def _attributes(attributes: dict[str, Any]) -> dict[str, str]:
     kept = {}
     for key, value in attributes.items():
-        if key.rpartition(":")[2] == "href":
-            if value.strip().startswith("#") or _is_small_bitmap(value):
+        if ":" in key or key == "href":
+            if key.rpartition(":")[2] == "href" and (value.strip().startswith("#") or _is_small_bitmap(value)):
                 kept["href"] = value.strip()
-        elif ":" not in key and key != "xmlns" and not key.lower().startswith("on"):
-            kept[key] = _OUTSIDE.sub("none", value)
+        elif key != "xmlns" and key[:2].lower() != "on":
+            kept[key] = _OUTSIDE.sub("none", value) if "(" in value or "@" in value else value
     return kept
 
 

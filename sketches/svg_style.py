@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 import cssselect2
 import tinycss2
 
-MAX_CSS = 200_000  # characters: it is parsed at a few megabytes a second
+MAX_CSS = 100_000  # characters: it is parsed at a few megabytes a second
 MAX_RULES = 2_000  # each is matched against each element
 MAX_MATCHES = 5_000_000
 

@@ -43,7 +43,7 @@ def test_the_tools_of_strokes_step_aside(page: Page) -> None:
     for tool in ("canvas", "undo", "redo", "erase", "sample"):
         expect(page.locator(f"#{tool}")).to_be_hidden()
     expect(page.locator("#hint")).to_contain_text("Drop a photograph here")
-    assert page.locator("#starts img").count() == 3
+    assert page.locator("#starts img").count() == 12
 
 
 def test_a_dropped_picture_is_shown_large_with_classes_and_is_explained_by_region(page: Page) -> None:

@@ -20,7 +20,7 @@ from web.reader import Bounds, Reader
 
 HOUSE = write_svg(doodle("house", 1).strokes).encode()
 # Little enough that most of what is hostile here takes more, and any honest file less.
-BOUNDS = Bounds(seconds=0.3, wall_seconds=20, memory_mb=64)
+BOUNDS = Bounds(seconds=0.3, svg_seconds=0.3, wall_seconds=20, memory_mb=64)
 
 
 def svg(inside: str) -> bytes:
@@ -70,12 +70,16 @@ def test_a_hostile_file_is_read_or_refused_in_a_sentence_and_harms_no_other(read
     assert resident_mb(group_of(reader)) < 600
 
 
-def test_a_file_that_takes_too_long_is_ended_in_a_sentence() -> None:
-    reader = Reader(1, Bounds(seconds=0.01, wall_seconds=20, memory_mb=64))
-    with pytest.raises(SketchError, match="takes longer than"):
-        reader.read(HOSTILE["20,000 circles"]())
-    assert reader.killed == 1
-    reader.close()
+def test_a_file_that_takes_too_long_is_ended_in_a_sentence_and_an_svg_sooner() -> None:
+    for svg_seconds, seconds, data, told in (
+        (0.01, 20, HOSTILE["20,000 circles"](), "longer than 0.01 s to read: send a simpler drawing"),
+        (20, 0.01, png(2_500, 2_500, 8, 2, 3), "longer than 0.01 s to read: send a smaller picture"),
+    ):
+        reader = Reader(1, Bounds(seconds=seconds, svg_seconds=svg_seconds, wall_seconds=20, memory_mb=112))
+        with pytest.raises(SketchError, match=told):
+            reader.read(data)
+        assert reader.killed == 1
+        reader.close()
 
 
 def test_a_file_that_needs_more_than_a_share_is_read_alone_and_beyond_all_refused() -> None:

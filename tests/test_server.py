@@ -40,7 +40,9 @@ def test_strokes_are_answered_with_the_nearest_sketches(served: Served) -> None:
     assert [hit["rank"] for hit in answer["hits"]] == [1, 2, 3, 4, 5]
     distances = [hit["distance"] for hit in answer["hits"]]
     assert distances == sorted(distances)
-    assert all(set(hit) == {"id", "label", "name", "distance", "rank"} and isinstance(hit["id"], str) for hit in answer["hits"])
+    assert all(
+        set(hit) == {"id", "label", "name", "set", "distance", "rank"} and isinstance(hit["id"], str) for hit in answer["hits"]
+    )
     assert answer["hits"][0]["label"] == "house"
 
 
@@ -69,6 +71,7 @@ def test_a_sketch_its_picture_and_its_neighbours(served: Served) -> None:
     assert requests.get(base, timeout=60).json() == {
         "id": str(sketch.id),
         "label": sketch.label,
+        "set": "",
         "name": "",
         "tags": [],
         "link": "",

@@ -61,3 +61,11 @@ def test_an_id_twice_is_refused() -> None:
     strokes = as_strokes([[[0, 1], [0, 1]]])
     with pytest.raises(DatasetError, match="id 7 appears more than once"):
         SketchSet.of([Sketch(7, "cat", strokes), Sketch(7, "dog", strokes)])
+
+
+def test_lines_that_go_to_and_fro_thousands_of_times_are_refused() -> None:
+    across = [0, 9] * 6_000
+    with pytest.raises(DamagedSketch, match="more than 5000 times as long"):
+        as_strokes([[across, [0] * len(across)]])
+    assert as_strokes([[list(range(12_000)), across]])
+    assert len(as_strokes([[[0, 1], [0, 0]], [[9, 0], [9, 9]]] * 1_000)) == 2_000  # the pen goes as far, but is up

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -17,7 +18,9 @@ from sketches.raster import RasterSpec, rasterise
 from sketches.sketch import Strokes, as_strokes
 from sketches.svg import read_svg, write_svg
 from sketches.svg_document import NAMESPACE
-from sketches.svg_paint import _straight, good_part
+from sketches.svg_outline import TooMuch, numbers, path, polyline
+from sketches.svg_paint import flattened, shapes
+from sketches.svg_place import STILL
 from sketches.upload import read_file
 from tests.drawings import drawings
 
@@ -282,13 +285,67 @@ def test_what_takes_long_is_left_out_before_it_is_done() -> None:
     assert len(read(f'<style>{rules}</style><path d="M0 0L9 9"/>')) == 1
 
 
-ARGUMENTS = {"M": 2, "L": 2, "H": 1, "V": 1, "Z": 0}
-STRAIGHT = st.lists(st.tuples(st.sampled_from("MmLlHhVvZz"), st.lists(st.integers(-9, 9), min_size=2, max_size=2)), max_size=9)
+# The numbers of each command; those of an arc are made by `_step`.
+ARGUMENTS = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "Z": 0}
+NUMBERS = st.integers(-50, 50)
 
 
-@given(STRAIGHT)
-def test_straight_paths_lead_where_svgelements_says(steps: list[tuple[str, list[int]]]) -> None:
-    data = "M1 2" + "".join(kind + " ".join(map(str, numbers[: ARGUMENTS[kind.upper()]])) for kind, numbers in steps)
-    ours = [point for piece in _straight(good_part(data)) for point in piece]
-    theirs = [(float(segment.end.x), float(segment.end.y)) for segment in svgelements.Path(data)]
-    np.testing.assert_allclose(ours, theirs)
+@st.composite
+def _paths(draw: st.DrawFn) -> str:
+    """Any path; S and T only behind their like, as svgelements mirrors whatever curve came before (SVG 1.1, 8.3.6)."""
+    data, before = f"M{draw(NUMBERS)} {draw(NUMBERS)}", "M"
+    for _ in range(draw(st.integers(0, 8))):
+        command = draw(st.sampled_from([kind for kind in "MLHVCSQTAZmlhvcsqtaz" if kind.upper() not in _ODD.get(before, "")]))
+        before = command.upper()
+        if before == "A":
+            radii = f"{draw(st.integers(0, 40))} {draw(st.integers(0, 40))} {draw(st.integers(0, 360))}"
+            data += f"{command}{radii} {draw(st.integers(0, 1))}{draw(st.integers(0, 1))}{draw(NUMBERS)},{draw(NUMBERS)}"
+        else:
+            data += command + " ".join(str(draw(NUMBERS)) for _ in range(ARGUMENTS[before]))
+    return data
+
+
+_ODD = {"C": "T", "S": "T", "Q": "S", "T": "S"}
+
+
+@given(_paths())
+def test_paths_lead_where_svgelements_says(data: str) -> None:
+    ours = list(flattened([(piece, STILL) for piece in path(data, 1_000)]))
+    theirs: list[list[list[list[float]]]] = []
+    for segment in svgelements.Path(data):
+        if isinstance(segment, svgelements.Move):
+            theirs.append([[[segment.end.x, segment.end.y]]])
+        elif isinstance(segment, svgelements.Line | svgelements.Close):
+            theirs[-1].append([[segment.end.x, segment.end.y]])
+        elif segment.start != segment.end or not isinstance(segment, svgelements.Arc):
+            theirs[-1].append(np.asarray(segment.npoint(np.linspace(0, 1, 201)[1:]), np.float64).tolist())
+    theirs = [piece for piece in theirs if len(piece) > 1]
+    assert len(ours) == len(theirs)
+    for points, piece in zip(ours, theirs, strict=True):
+        places = np.concatenate(piece)
+        apart = np.hypot(*(points[:, None] - places[None]).transpose(2, 0, 1))
+        assert apart.min(axis=1).max() < 2  # theirs are two hundred on each curve
+        for part in piece:
+            assert np.hypot(*(points - part[-1]).T).min() < 1e-3
+
+
+def test_what_multiplies_is_refused_before_it_is_drawn() -> None:
+    doubling = "".join(f'<g id="a{n}"><use href="#a{n - 1}"/><use href="#a{n - 1}"/></g>' for n in range(1, 20))
+    with pytest.raises(DamagedSketch, match="repeats more than 10000 elements"):
+        read(f'<defs><g id="a0"><path d="M0 0L9 9"/></g>{doubling}</defs><use href="#a19"/>')
+
+
+LONG_PATHS = ("M0 0" + "L1 2L3 1" * 50_000, "M0 0" + "A1 2 3 0 1 4 5" * 30_000, "M0 0" + "C900 9 0 900 9 9" * 15_000)
+
+
+@pytest.mark.parametrize("data", LONG_PATHS, ids=["lines", "arcs", "curves"])
+def test_a_path_of_more_than_a_drawing_has_is_given_up(data: str) -> None:
+    root = ElementTree.fromstring(f'<svg viewBox="0 0 9 9" width="512" height="512"><path d="{data}" stroke="black"/></svg>')
+    with pytest.raises(TooMuch):
+        shapes(root)
+
+
+def test_lists_of_numbers_are_read_no_farther_than_is_of_use() -> None:
+    assert numbers("1 " * 1_000_000, 10) == [1.0] * 10
+    with pytest.raises(TooMuch):
+        polyline("1 2 " * 100_000, False, 1_000)

@@ -27,7 +27,9 @@ def things(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder = tmp_path_factory.mktemp("things")
     (folder / "cottage.svg").write_text(write_svg(HOUSE).replace("<svg", '<svg onload="alert(1)"'))
     (folder / "tabby ∫.png").write_bytes(saved(Image.fromarray(drawn(doodle("cat", 1).strokes)), "PNG"))
-    (folder / "items.csv").write_text("file,tags,link\ncottage.svg,\\home; roof,https://houses.example/1\n")
+    family = "\U0001f469\u200d\U0001f467"  # several code points are one character
+    rows = ["file,tags,link", "cottage.svg,\\home; roof,https://houses.example/1", f"tabby ∫.png,striped; {family},"]
+    (folder / "items.csv").write_text("\n".join(rows), "utf-8")
     build(folder / "g", read_items(folder), encoder, {"folder": "things"})
     with serving(folder / "g") as served:
         yield served
@@ -44,6 +46,10 @@ def test_a_hit_has_the_name_of_its_file_and_a_sketch_all_that_is_known(things: S
     assert (hit["name"], hit["label"]) == ("cottage", "")
     item = requests.get(f"{things.url}/api/sketches/{hit['id']}", timeout=60).json()
     assert item["tags"] == ["\\home", "roof"] and item["link"] == "https://houses.example/1"
+
+
+def test_where_there_are_no_classes_several_things_are_shown_to_start_from(things: Served) -> None:
+    assert len(requests.get(f"{things.url}/api/classes", timeout=60).json()["examples"]) == 2
 
 
 def test_the_original_is_served_as_what_it_is_and_may_do_nothing(things: Served) -> None:
@@ -93,9 +99,12 @@ def test_on_the_page_a_thing_is_named_and_its_command_copied(things: Served, bro
     page.click("#sample")
     expect(page.locator("#results b")).to_have_text(["tabby ∫", "cottage"])
     page.wait_for_function("[...document.querySelectorAll('#results img')].every((i) => i.naturalWidth > 0)")
-    page.get_by_role("button", name="Copy the name, or the command, of cottage").click()
+    page.get_by_role("button", name="Copy the command, the character or the name of cottage").click()
     expect(page.locator("#status")).to_contain_text("Copied the command \\home")
     assert page.evaluate("navigator.clipboard.readText()") == "\\home"
+    page.get_by_role("button", name="Copy the command, the character or the name of tabby").click()
+    expect(page.locator("#status")).to_contain_text("Copied the character")
+    assert page.evaluate("navigator.clipboard.readText()") == "\U0001f469\u200d\U0001f467"
 
     cottage = page.locator("#results li").nth(1)
     cottage.hover()

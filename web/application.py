@@ -99,7 +99,13 @@ class Application:
             nested_naming_strategy=lambda parent, child: child,
         )
         self.reader = Reader(
-            settings.readers, Bounds(settings.read_seconds, settings.read_wall_seconds, settings.read_memory_mb)
+            settings.readers,
+            Bounds(
+                seconds=settings.read_seconds,
+                svg_seconds=settings.read_svg_seconds,
+                wall_seconds=settings.read_wall_seconds,
+                memory_mb=settings.read_memory_mb,
+            ),
         )
         self.maps = Maps()
         lanes = lanes_of(settings)

@@ -100,7 +100,7 @@ def add_browse_routes(trazo: Application) -> None:
             doodles=bool(engine.snapshot.manifest.source.get("doodles")),
             views=trazo.settings.views == "everyone",
             far=overview.far,
-            examples=[ExampleAnswer(id=str(sketch.id), label=sketch.label) for sketch in shown],
+            examples=[ExampleAnswer(id=str(one.id), label=one.label, name=getattr(one, "name", "")) for one in shown],
             classes=[ClassAnswer(label=label, sketches=count) for label, count in sorted(classes.items())],
             sets=[SetAnswer(set=name, sketches=count) for name, count in told.items()],
         )

@@ -30,7 +30,9 @@ def overview_of(engine: SearchEngine, seed: int = 0) -> Overview:
     """The overview of the engine's snapshot; takes some milliseconds."""
     seen = engine.sample(SAMPLE, seed)
     _, firsts = np.unique(seen.labels, return_index=True)
-    shown = np.random.default_rng(seed).permutation(firsts)[:EXAMPLES]
+    rng = np.random.default_rng(seed)
+    others = np.setdiff1d(np.arange(len(seen.labels)), firsts)
+    shown = np.concatenate((rng.permutation(firsts), rng.permutation(others)))[:EXAMPLES]
     return Overview(
         snapshot=engine.snapshot.name,
         far=_far(seen.embeddings.astype(np.float64), seen.labels),

@@ -25,6 +25,7 @@ from typing import IO, Any
 from sketches.errors import PictureError
 from sketches.item import Picture
 from sketches.reading import Reading
+from sketches.svg_document import looks_like_svg
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +41,11 @@ class ReadersBusy(Exception):
 
 @dataclass(frozen=True)
 class Bounds:
-    """What files may take: seconds of processor time and by the clock for each, and megabytes for all that are read at once."""
+    """What files may take: seconds of processor time (an SVG fewer) and by the clock for each, and megabytes for all that are
+    read at once."""
 
     seconds: float = 0.8
+    svg_seconds: float = 0.3
     wall_seconds: float = 5.0
     memory_mb: int = 112
 
@@ -94,11 +97,13 @@ class Reader:
 
     def _read(self, wanted: str, file: IO[bytes] | bytes) -> Any:
         opened = BytesIO(file) if isinstance(file, bytes) else file
+        is_svg = looks_like_svg(opened.read(64))
+        seconds = self.bounds.svg_seconds if is_svg else self.bounds.seconds
         began = time.monotonic()
         with self._borrowed() as process:
-            outcome = process.ask(opened, wanted, False, self.bounds.seconds)
+            outcome = process.ask(opened, wanted, False, seconds)
             if outcome.kind in ("large", "crashed"):  # libraries crash where they get no memory: once more, with all there is
-                left = self.bounds.seconds - (time.monotonic() - began)
+                left = seconds - (time.monotonic() - began)
                 if left > 0:
                     outcome = process.ask(opened, wanted, True, left)
         if outcome.kind == "read":
@@ -106,11 +111,11 @@ class Reader:
         if outcome.kind == "refused":
             raise outcome.result
         self.killed += 1
-        raise PictureError(self._why(outcome.kind))
+        raise PictureError(self._why(outcome.kind, seconds, "a simpler drawing" if is_svg else "a smaller picture"))
 
-    def _why(self, kind: str) -> str:
+    def _why(self, kind: str, seconds: float, instead: str) -> str:
         if kind == "slow":
-            return f"the file takes longer than {self.bounds.seconds:g} s to read: send a simpler drawing or a smaller picture"
+            return f"the file takes longer than {seconds:g} s to read: send {instead}"
         if kind == "large":
             return f"the file takes more than {self.bounds.memory_mb} MB to read: send a smaller picture"
         return CRASHED

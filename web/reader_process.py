@@ -7,6 +7,7 @@ All readers together may take so much memory. Each has an equal share of it; a f
 """
 
 import fcntl
+import gc
 import logging
 import os
 import pickle
@@ -50,6 +51,7 @@ def main() -> None:
     import sketches.photograph
     import sketches.upload  # noqa: F401  so that every child has them
 
+    gc.freeze()  # shared by all children, which would copy what a collection marks
     while True:
         child = os.fork()
         if child == 0:

@@ -39,12 +39,14 @@ def _listed(value: object) -> object:
 
 Classes = Annotated[
     list[ClassName] | None,
+    FailFast(),
     BeforeValidator(_listed),
     Field(min_length=1, max_length=1_000, description="Only sketches of these classes; default: of any."),
 ]
 
 Sets = Annotated[
     list[SetName] | None,
+    FailFast(),
     BeforeValidator(_listed),
     Field(min_length=1, max_length=1_000, description="Only sketches of these sets, or of sets below; default: of any."),
 ]
@@ -135,8 +137,8 @@ Key = Annotated[str, Field(pattern=r"^[0-9]{1,20}$", description="The id of a sk
 class ExamplesQuery(_Asked):
     """Sketches of the gallery that hits should be like, and such that they should not."""
 
-    like: Annotated[list[Key], Field(min_length=1, max_length=100)]
-    unlike: Annotated[list[Key], Field(max_length=100)] = []
+    like: Annotated[list[Key], Field(min_length=1, max_length=100), FailFast()]
+    unlike: Annotated[list[Key], Field(max_length=100), FailFast()] = []
 
 
 class SimilarQuery(_Asked):
@@ -387,6 +389,7 @@ class ExampleAnswer(BaseModel):
 
     id: str
     label: str
+    name: str = ""
 
 
 class ClassesAnswer(BaseModel):

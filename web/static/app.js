@@ -2,7 +2,7 @@
 
 import { MAX_K, addView, curl, explain, getClasses, getMap, getSketch, placeOnMap, search } from "./api.js";
 import { Canvas } from "./canvas.js";
-import { calledSo, card, start } from "./card.js";
+import { calledSo, card, isSign, start } from "./card.js";
 import { fromFragment, toFragment } from "./link.js";
 import { GalleryMap } from "./map.js";
 import { hasClass, narrow, narrowed, offer, onNarrow } from "./narrow.js";
@@ -188,12 +188,13 @@ const act = {
   from: ({ id }) => searchFrom(id, { leave: true }),
   like: (hit) => pick(hit, "like"),
   unlike: (hit) => pick(hit, "unlike"),
-  /** The TeX command of a symbol, else the name. */
+  /** The TeX command of a symbol, else a character, else the name. */
   async copy({ id, name }) {
     try {
       const { tags } = await getSketch(id);
       const command = tags.find((tag) => tag.startsWith("\\"));
-      await copy(command ? `command ${command}` : `name ${name}`, command ?? name);
+      const sign = command ?? tags.find(isSign);
+      await copy(command ? `command ${command}` : sign ? `character ${sign}` : `name ${name}`, sign ?? name);
     } catch (error) {
       say(error.message, true);
     }

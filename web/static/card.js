@@ -30,7 +30,7 @@ export function card(hit, act, kinds) {
   doing.append(
     small("+", `More like this ${called}`, () => act.like(hit), chosen === "like"),
     small("−", `Less like this ${called}`, () => act.unlike(hit), chosen === "unlike"),
-    ...(hit.name ? [small(sheets(), `Copy the name, or the command, of ${hit.name}`, () => act.copy(hit))] : []),
+    ...(hit.name ? [small(sheets(), `Copy the command, the character or the name of ${hit.name}`, () => act.copy(hit))] : []),
     save(hit.id, called),
     small("?", `What the match with this ${called} rests on`, () => act.why(hit)),
     ...(act.one ? [small("✓", `That's the one: let my drawing find this ${called} from now on`, (event) => act.one(hit, event.target))] : []),
@@ -42,8 +42,9 @@ export function card(hit, act, kinds) {
 /** A sketch of the gallery to start from. */
 export function start(sketch, from) {
   const item = element("li");
-  const open = element("button", { type: "button", title: `Search from this ${sketch.label}` });
-  open.append(element("img", { src: thumbnail(sketch.id), alt: `${sketch.label}: search from it` }));
+  const called = calledSo(sketch);
+  const open = element("button", { type: "button", title: `Search from this: ${called}` });
+  open.append(element("img", { src: thumbnail(sketch.id), alt: `${called}: search from it` }));
   open.addEventListener("click", () => from(sketch));
   item.append(open);
   return item;
@@ -98,8 +99,8 @@ async function meet(id, item, image, about, act) {
 
 const isMet = (item) => item.matches(":hover, :focus-within");
 
-/** A character or a command: what one searches by drawing to write it. */
-const isSign = (tag) => tag.startsWith("\\") || [...tag].length === 1;
+/** A character (an emoji may be several code points) or a command: what one searches by drawing to write it. */
+export const isSign = (tag) => tag.startsWith("\\") || (!/^\w/.test(tag) && [...new Intl.Segmenter().segment(tag)].length === 1);
 
 function sign(tag, act) {
   const button = element("button", { type: "button", textContent: tag, title: `Copy ${tag}` });
