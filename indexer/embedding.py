@@ -66,7 +66,7 @@ class EmbeddingFile:
         embeddings = self._encoder.embed_looks([look_of(rows[n].record) for n in missing])
         with np.errstate(over="ignore"):  # infinite: refused below
             vectors[missing] = embeddings[:, : self._encoder.dimensions]
-        finite(vectors)
+        finite(vectors)  # raises
         self._put(first, vectors)
         self._log.write(_ENTRY.pack(first // BLOCK, records, _digest(vectors.tobytes())))
         return len(missing)

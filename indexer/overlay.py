@@ -274,7 +274,8 @@ class Overlay:
                 row = rows.get("views", view) if view < 2**63 else None
                 inside = own and (key, view) in folded
                 known = row is not None and not (inside and row.number <= held)  # else the snapshot alone knows
-                if (row.gone or row.what != signed(key)) if row is not None and known else not inside:
+                there = not row.gone and row.what == signed(key) if row is not None and known else inside
+                if not there:
                     raise ChangeRefused(f"the sketch {key} has no further drawing {view}", view)
                 _clear_view(rows, row or Row(view, number, signed(key)), number)
             rows.finish(number)
