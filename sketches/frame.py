@@ -9,6 +9,7 @@ from sketches.picture import Colours, Grey
 
 BORDER = 0.08  # of a side: a border is no wider
 TONE = 40  # of 255: what is as light as a border, and what is not
+SLANT = 3  # pixels between the least and the greatest depth of a border; a sheet of paper on a desk lies less straight
 STRAIGHT = 0.006  # of a side: how far a printed line strays; one drawn by hand strays more
 RULES = 4  # so many lines at least make ruled paper
 FRAME_MARGIN = 0.12  # of the picture: a frame lies near its edge
@@ -25,13 +26,18 @@ def without_border(colours: Colours) -> Colours:
     if (np.abs(outer - tone) < TONE).mean() < 0.98:
         return colours
 
-    def other(depth: int) -> bool:
-        return bool((np.abs(_ring(grey, depth) - tone) > TONE).mean() > 0.7)
-
-    if not all(map(other, range(deepest, 2 * deepest))):
+    if min((np.abs(_ring(grey, depth) - tone) > TONE).mean() for depth in range(deepest, 2 * deepest)) <= 0.7:
         return colours  # a line that runs around the picture is no border: within it the picture goes on as outside
-    inner = 1 + next(depth for depth in range(1, deepest + 1) if other(depth))  # one pixel more, where the border is blurred
-    return np.ascontiguousarray(colours[inner:-inner, inner:-inner])
+    depths = []
+    for turns in range(4):
+        side = np.rot90(grey, turns)[: 2 * deepest, deepest:-deepest].astype(np.float32)
+        others = (np.abs(side - tone) > TONE).mean(axis=1)
+        begins, ends = (int(np.argmax(others > share)) for share in (0.1, 0.7))
+        if others[ends] <= 0.7 or ends - begins > SLANT:
+            return colours
+        depths.append(1 + ends + (ends - begins))  # a pixel more, where the border is blurred, and all that is slanted
+    top, right, bottom, left = depths
+    return np.ascontiguousarray(colours[top : len(colours) - bottom, left : colours.shape[1] - right])
 
 
 def _ring(grey: Grey, depth: int) -> npt.NDArray[np.float32]:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from evaluation.pictures import CLEAN, Sheet, as_picture
 from sketches.doodles import DOODLES, doodle
+from sketches.ink import find_ink
 from sketches.paper import without_desk
 from sketches.picture import Grey, read_picture
 
@@ -49,6 +50,15 @@ def test_a_picture_without_a_desk_is_left_as_it_is(sheet: Sheet) -> None:
     for seed, name in enumerate(NAMES):
         picture = photo(name, sheet, seed)
         np.testing.assert_array_equal(without_desk(picture), picture)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_narrow_desk_is_no_border_where_the_sheet_lies_aslant(seed: int) -> None:
+    """A straight border is cut away; of a slanted one, cut as if it were straight, wedges would stay and look like lines."""
+    picture = as_picture(doodle(NAMES[seed % len(NAMES)], 2).strokes, replace(DESK, desk=0.04), np.random.default_rng(seed))
+    ink = find_ink(read_picture(picture).colours).mask
+    middle = ink[len(ink) // 5 : -len(ink) // 5, ink.shape[1] // 5 : -ink.shape[1] // 5]
+    assert 0 < np.count_nonzero(ink) == np.count_nonzero(middle)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 200), (200, 2), (3, 3)])
