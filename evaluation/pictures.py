@@ -27,6 +27,7 @@ class Sheet:
     turn       degrees
     tilt       how far corners move in perspective, as a share of the size
     ruled      "lines" or "squares" printed on the paper, or nothing
+    aslant     degrees that the paper, with what is printed on it, is turned beside the drawing
     texture    standard deviation of the paper's grain
     gradient   how much darker the dark side of the light is
     shadow     how much darker a soft-edged half of the picture is
@@ -52,6 +53,7 @@ class Sheet:
     blur: float = 0.0
     noise: float = 0.0
     desk: float = 0.0
+    aslant: float = 0.0
     part: float = 1.0
     inverted: bool = False
     clear: bool = False
@@ -70,6 +72,7 @@ SHEETS: dict[str, tuple[Sheet, ...]] = {
     "pencil": tuple(replace(CLEAN, ink=ink) for ink in (0.3, 0.5, 0.7)),
     "texture": tuple(replace(CLEAN, texture=texture) for texture in (0.03, 0.08)),
     "ruled": (replace(CLEAN, ruled="lines"), replace(CLEAN, ruled="squares")),
+    "ruled aslant": tuple(replace(CLEAN, ruled=ruled, aslant=turn) for ruled in ("lines", "squares") for turn in (1, 3, 8)),
     "gradient": tuple(replace(CLEAN, gradient=gradient) for gradient in (0.3, 0.6)),
     "shadow": tuple(replace(CLEAN, shadow=shadow) for shadow in (0.25, 0.5)),
     "blur": tuple(replace(CLEAN, blur=blur) for blur in (1, 2, 4)),
@@ -83,6 +86,7 @@ SHEETS: dict[str, tuple[Sheet, ...]] = {
         Sheet(1600, 0.6, 11, 0.25, 5, 0.04, "", 0.02, 0.35, 0.25, 1.5, 0.03, jpeg=75),
         Sheet(1600, 0.6, 11, 0.25, 5, 0.04, "lines", 0.02, 0.35, 0.25, 1.5, 0.03, jpeg=75),
         Sheet(1600, 0.5, 11, 0.25, 5, 0.04, "", 0.02, 0.35, 0.25, 1.5, 0.03, desk=0.1, jpeg=75),
+        Sheet(1600, 0.6, 11, 0.25, 5, 0.04, "lines", 0.02, 0.35, 0.25, 1.5, 0.03, aslant=5, jpeg=75),
     ),
 }
 
@@ -127,11 +131,23 @@ def _ruled(paper: Picture, sheet: Sheet, rng: Random) -> Picture:
     if not sheet.ruled:
         return paper
     step, width = sheet.size / 14, max(1, round(sheet.size / 400))
-    for place in np.arange(rng.uniform(0, step), sheet.size, step).astype(int):
+    around = sheet.size // 2 if sheet.aslant else 0  # turned paper has its corners elsewhere
+    paper = np.pad(paper, around, mode="edge")
+    for place in np.arange(rng.uniform(0, step), len(paper), step).astype(int):
         paper[place : place + width] = 0.72
         if sheet.ruled == "squares":
             paper[:, place : place + width] = 0.72
-    return paper
+    return _aslant(paper, around, sheet, rng) if sheet.aslant else paper
+
+
+def _aslant(paper: Picture, around: int, sheet: Sheet, rng: Random) -> Picture:
+    """The middle of the paper, turned to either side, and as far out of perspective as the drawing is."""
+    angle, middle = sheet.aslant * rng.choice((-1, 1)), (len(paper) / 2,) * 2
+    seen = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * sheet.size
+    corners = cv2.transform((seen + around)[None], cv2.getRotationMatrix2D(middle, angle, 1.0))[0]
+    corners += rng.uniform(-1, 1, (4, 2)) * sheet.tilt * sheet.size
+    view = cv2.getPerspectiveTransform(corners.astype(np.float32), seen)
+    return np.asarray(cv2.warpPerspective(paper, view, (sheet.size, sheet.size)), np.float64)
 
 
 def _textured(picture: Picture, sheet: Sheet, rng: Random) -> Picture:

@@ -1,4 +1,4 @@
-"""What is printed around or under a drawing: borders, frames, the lines and squares of paper. All is left out."""
+"""What is printed around a drawing: borders and frames. All is left out."""
 
 import cv2
 import numpy as np
@@ -11,7 +11,6 @@ BORDER = 0.08  # of a side: a border is no wider
 TONE = 40  # of 255: what is as light as a border, and what is not
 SLANT = 3  # pixels between the least and the greatest depth of a border; a sheet of paper on a desk lies less straight
 STRAIGHT = 0.006  # of a side: how far a printed line strays; one drawn by hand strays more
-RULES = 4  # so many lines at least make ruled paper
 FRAME_MARGIN = 0.12  # of the picture: a frame lies near its edge
 
 
@@ -43,37 +42,6 @@ def without_border(colours: Colours) -> Colours:
 def _ring(grey: Grey, depth: int) -> npt.NDArray[np.float32]:
     inner = grey[depth : grey.shape[0] - depth, depth : grey.shape[1] - depth]
     return np.concatenate([inner[0], inner[-1], inner[:, 0], inner[:, -1]]).astype(np.float32)
-
-
-def without_rules(darkness: Grey) -> tuple[Grey, bool]:
-    """Darkness without straight lines that go on from edge to edge, as lined and squared paper has them.
-
-    Also says whether there were any. How dark such a line is, most of its row or column says: a drawing covers less of it.
-    """
-    lines = np.zeros_like(darkness)
-    found = False
-    for axis in (1, 0):
-        profile = np.percentile(darkness, 20, axis=axis).astype(np.uint8)
-        # Narrow peaks only: a solid drawing makes broad ones.
-        reach = max(5, round(0.02 * len(profile))) | 1
-        broad = cv2.morphologyEx(profile[None], cv2.MORPH_OPEN, np.ones((1, reach), np.uint8))[0]
-        peaks = cv2.subtract(profile, broad).ravel()
-        if _even(np.flatnonzero(np.diff(np.concatenate(([0], (peaks > 6).astype(np.int8)))) == 1)):
-            found = True
-            upper = np.percentile(darkness, 75, axis=axis).astype(np.uint8)  # a line is not equally dark everywhere
-            rule = np.where(cv2.dilate((peaks > 6).astype(np.uint8)[None], np.ones((1, 3), np.uint8))[0].ravel() > 0, upper, 0)
-            lines = np.maximum(lines, (rule[:, None] if axis == 1 else rule[None, :]).astype(np.uint8))
-    return (
-        (np.asarray(cv2.subtract(darkness, cv2.add(lines, (lines > 0) * np.uint8(8))), np.uint8), True)
-        if found
-        else (darkness, False)
-    )
-
-
-def _even(places: npt.NDArray[np.int64]) -> bool:
-    """Whether lines are as evenly spaced as printed ones, but for some that cannot be seen."""
-    gaps = np.diff(places)
-    return len(places) >= RULES and bool((np.abs(gaps - np.median(gaps)) <= 0.15 * np.median(gaps) + 1).mean() >= 0.6)
 
 
 def without_frame(ink: Mask) -> tuple[Mask, bool]:

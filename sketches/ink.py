@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 
 from sketches.errors import PictureError
-from sketches.frame import without_border, without_frame, without_rules
+from sketches.frame import without_border, without_frame
 from sketches.mask import Mask, grown, opened
 from sketches.paper import without_desk
 from sketches.picture import Colours, Grey, most_of
+from sketches.rules import without_rules
 
 MIN_CONTRAST = 24  # of 255, between ink and paper
 EVEN = 3  # of 255: no photographed paper is as even as that
