@@ -14,6 +14,8 @@ LOOK = 320  # pixels of the longest side while lines that lie aslant are looked 
 ASLANT = 10  # degrees: paper that is turned further is not read as ruled
 SEEN = 0.5  # of the picture's width that a line is seen in, at least
 STEP = np.pi / 720  # between two angles
+LONGEST = 100  # so many straight lines are compared
+SPREAD = 0.4  # how much nearer to one another, or farther, lines are at one edge than at the other
 
 Ends = tuple[float, float]  # (a, b): a line that begins at y on the left edge ends at a + b * y on the right one
 
@@ -60,13 +62,17 @@ def _level_rules(level: Grey) -> Grey | None:
         for part in (0.2, 0.75)  # a line is not equally dark everywhere
     )
     # Narrow peaks only: a solid drawing makes broad ones.
-    reach = max(5, round(0.02 * len(profile))) | 1
-    broad = cv2.morphologyEx(profile[None], cv2.MORPH_OPEN, np.ones((1, reach), np.uint8))[0]
-    peaks = (cv2.subtract(profile, broad).ravel() > FAINT).astype(np.uint8)
+    peaks = cv2.morphologyEx(profile[None], cv2.MORPH_TOPHAT, np.ones((1, _reach(len(profile))), np.uint8))[0] > FAINT
     long = peaks & (inside >= SEEN * level.shape[1])
     if not _even(np.flatnonzero(np.diff(np.concatenate(([0], long.astype(np.int8)))) == 1)):
         return None
-    return np.where(cv2.dilate(peaks[None], np.ones((1, 3), np.uint8))[0].ravel() > 0, upper, 0).astype(np.uint8)
+    wide = cv2.dilate(peaks[None].astype(np.uint8), np.ones((1, 3), np.uint8))[0].ravel()
+    return np.where(wide > 0, upper, 0).astype(np.uint8)
+
+
+def _reach(height: int) -> int:
+    """A printed line is narrower than so many pixels."""
+    return max(5, round(0.02 * height)) | 1
 
 
 def _even(places: npt.NDArray[np.int64]) -> bool:
@@ -78,37 +84,40 @@ def _even(places: npt.NDArray[np.int64]) -> bool:
 def _slant(darkness: Grey) -> Ends | None:
     """How the lines lie that most of the straight lines in a picture agree with; None where they are too few."""
     zoom = min(1.0, LOOK / max(darkness.shape))
-    size = max(1, round(darkness.shape[1] * zoom)), max(1, round(darkness.shape[0] * zoom))
-    small = cv2.resize(darkness, size, interpolation=cv2.INTER_AREA)
-    reach = max(5, round(0.02 * size[1])) | 1
-    thin = np.where(cv2.morphologyEx(small, cv2.MORPH_TOPHAT, np.ones((reach, 1), np.uint8)) > FAINT, 255, 0).astype(np.uint8)
-    reach = np.deg2rad(ASLANT)
-    votes = round(SEEN * size[0])
-    found = cv2.HoughLines(thin, 1, STEP, max(1, votes), min_theta=np.pi / 2 - reach, max_theta=np.pi / 2 + reach)
-    if found is None or len(found) < RULES:
+    width, height = (max(1, round(side * zoom)) for side in darkness.shape[::-1])
+    small = cv2.resize(darkness, (width, height), interpolation=cv2.INTER_AREA)
+    peaks = cv2.morphologyEx(small, cv2.MORPH_TOPHAT, np.ones((_reach(height), 1), np.uint8))
+    thin = np.where(peaks > FAINT, 255, 0).astype(np.uint8)
+    least, most = (np.pi / 2 + np.deg2rad(turn) for turn in (-ASLANT, ASLANT))
+    found = cv2.HoughLines(thin, 1, STEP, max(1, round(SEEN * width)), min_theta=least, max_theta=most)
+    if found is None:
         return None
-    rho, theta = found[:100, 0].T.astype(np.float64)  # the longest
+    rho, theta = found[:LONGEST, 0].T.astype(np.float64)
     left = rho / np.sin(theta)
-    right = left - size[0] / np.tan(theta)
-    # Lines that are parallel in space meet in one point of the picture, so that one end is linear in the other.
-    one, two = np.triu_indices(len(left), 1)
-    apart = np.abs(left[one] - left[two]) > size[1] / 10
-    one, two = one[apart], two[apart]
-    if not len(one):
+    ends = _agreed(left, left - width / np.tan(theta), height / 10)
+    if ends is None:
         return None
-    b = (right[two] - right[one]) / (left[two] - left[one])
-    a = right[one] - b * left[one]
-    usual = np.abs(b - 1) < 0.4
-    if not usual.any():
+    a, b = _sharpest(thin, ends)
+    return a / zoom, b
+
+
+def _agreed(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64], apart: float) -> Ends | None:
+    """What most lines have in common, each pair of them tried that lies so far apart.
+
+    Lines that are parallel in space meet in one point of the picture, so that where one ends is linear in where it begins.
+    """
+    one, two = (np.stack((left, right))[:, side] for side in np.triu_indices(len(left), 1))
+    (begin, end), (first, last) = (two - one)[:, (wide := np.abs(two[0] - one[0]) > apart)], one[:, wide]
+    if not begin.size:
         return None
-    a, b = a[usual], b[usual]
-    near = np.abs(a[:, None] + b[:, None] * left - right) < 1.5
+    b = end / begin
+    near = np.abs((last - b * first)[:, None] + b[:, None] * left - right) < 1.5
+    near[np.abs(b - 1) > SPREAD] = False
     best = near[near.sum(axis=1).argmax()]
     if np.count_nonzero(best) < RULES:
         return None
-    b0, a0 = np.polyfit(left[best], right[best], 1)
-    a0, b0 = _sharpest(thin, (float(a0), float(b0)))
-    return a0 / zoom, b0
+    slope, start = np.polyfit(left[best], right[best], 1)
+    return float(start), float(slope)
 
 
 def _sharpest(thin: Grey, ends: Ends) -> Ends:
