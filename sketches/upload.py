@@ -1,6 +1,7 @@
 """A drawing in a file of any kind that people have: a picture or an SVG."""
 
 from sketches.errors import PictureError
+from sketches.hatching import without_hatching
 from sketches.ink import find_ink
 from sketches.picture import read_picture
 from sketches.reading import Reading
@@ -27,6 +28,9 @@ def read_file(data: bytes) -> Reading:
             if not found:
                 raise
     notes = picture.notes + ink.notes
+    traced, found = found, [without_hatching(drawing) for drawing in found]
+    if any(len(after) < len(before) for before, after in zip(traced, found, strict=True)):
+        notes = (*notes, "dense hatching was left out, but for its edge")
     if len(found) > 1:
         notes = (*notes, f"{len(found)} drawings were found on one sheet; the larger one is searched")
     return Reading(found[0], notes, tuple(found[1:]))
