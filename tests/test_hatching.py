@@ -31,9 +31,15 @@ def lines(step: float, turn: float = 0.0) -> list[Stroke]:
 def test_the_midst_is_left_out_and_the_edge_stays(turn: float, across: bool) -> None:
     hatching = lines(6, turn) + (lines(6, turn + 90) if across else [])
     left = without_hatching((*SQUARE, *hatching))
-    kept = {id(stroke) for stroke in left}
     outermost = [hatching[0], hatching[20], *((hatching[21], hatching[-1]) if across else ())]
-    assert kept == {id(stroke) for stroke in (*SQUARE, *outermost)}
+    assert {stroke.tobytes() for stroke in left} == {stroke.tobytes() for stroke in (*SQUARE, *outermost)}
+
+
+def test_hatching_without_lifting_the_pen_is_left_out_too() -> None:
+    zigzag = np.concatenate([line if row % 2 else line[::-1] for row, line in enumerate(lines(6))])
+    left = without_hatching((*SQUARE, zigzag))
+    np.testing.assert_array_equal(left[:4], SQUARE)
+    assert sorted({y for piece in left[4:] if np.ptp(piece[:, 0]) > 12 for y in piece[:, 1].tolist()}) == [40, 160]
 
 
 @pytest.mark.parametrize("turn", [0, 30])
