@@ -3,7 +3,7 @@
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,12 +11,16 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from engines import ENGINES, QUICK, removed
+from filelock import FileLock
 from meanwhile import PATIENCE
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from shapes import write_shapes
 
+from benchmarks.milvus_server import MilvusServer, why_not
 from indexer.build import build
-from indexer.milvus.address import Gallery
+from indexer.copy import copy
+from indexer.milvus.address import Address, Gallery
 from nets.checkpoint import find_checkpoint, load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from search.engine import SearchEngine
@@ -195,3 +199,50 @@ def _variant(path: Path, **buffers: float) -> Path:
     changed = {name: np.array(value, np.float32) for name, value in buffers.items()}
     save_checkpoint(path, replace(checkpoint, weights={**checkpoint.weights, **changed}))
     return path
+
+
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Address]]:
+    """Addresses on one server, which all processes of a test run share; or on yours, by TRAZO_TEST_MILVUS=host:port."""
+    if "TRAZO_TEST_MILVUS" in os.environ:
+        host, _, port = os.environ["TRAZO_TEST_MILVUS"].rpartition(":")
+        yield lambda name: Address(host, int(port), name)
+        return
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / "milvus.lock"):
+        server = MilvusServer(shared / "milvus", QUICK)
+        server.join()
+    try:
+        yield server.address
+    finally:
+        with FileLock(shared / "milvus.lock"):
+            server.leave()
+
+
+@pytest.fixture(params=ENGINES)
+def changing(
+    request: pytest.FixtureRequest, tmp_path: Path, doodles: SketchSet, encoder: Encoder
+) -> Iterator[tuple[Gallery, LiveGallery]]:
+    """Forty doodles, in either, served; to be changed."""
+    build(tmp_path / "gallery", doodles.select(np.arange(40)), encoder, {"doodles": True})
+    place: Gallery = tmp_path / "gallery"
+    if request.param == "milvus":
+        place = request.getfixturevalue("milvus")(f"forty{abs(hash(tmp_path))}")
+        copy(tmp_path / "gallery", place)
+    live = LiveGallery(place)
+    yield place, live
+    live.close()
+    if isinstance(place, Address):
+        removed(place)
+
+
+@pytest.fixture
+def empty(milvus: Callable[[str], Address], tmp_path: Path) -> Iterator[Address]:
+    address = milvus(f"parts{abs(hash(tmp_path))}")
+    yield address
+    removed(address)

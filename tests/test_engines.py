@@ -1,45 +1,29 @@
 """One gallery, two engines: in a folder and on a real Milvus server the same questions have the same answers."""
 
-import base64
-import contextlib
 import json
-import os
-import socket
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
 from conftest import serving
-from filelock import FileLock
-from loopback import nobody
+from engines import ENGINES, removed
 from meanwhile import eventually
 
-from benchmarks.milvus_server import MilvusServer, free_port, why_not
 from indexer.__main__ import main as indexer
 from indexer.build import build
 from indexer.copy import copy
-from indexer.errors import ChangeRefused, GalleryError, GalleryUnreachable, NotPublished
+from indexer.errors import ChangeRefused, GalleryError, NotPublished
 from indexer.exact import exact_neighbours
-from indexer.milvus.address import Address, Gallery, parse_gallery
+from indexer.milvus.address import Address, Gallery
 from indexer.milvus.build import build as build_on_milvus
-from indexer.milvus.build import embed_part, publish
 from indexer.milvus.build import rebuild as rebuild_on_milvus
-from indexer.milvus.changes import settle
 from indexer.milvus.gallery import gallery_at
-from indexer.milvus.keeping import collect as collect_on_milvus
 from indexer.milvus.keeping import rollback as rollback_on_milvus
-from indexer.milvus.keeping import verify as verify_on_milvus
-from indexer.milvus.log import ADD
-from indexer.milvus.tables import drop
 from indexer.online import change_gallery
 from indexer.rebuild import Gate, rebuild
 from indexer.rollback import rollback
-from indexer.stored import signed
 from nets.encoder import Encoder
 from search.engine import SearchEngine
 from search.live import LiveGallery
@@ -50,47 +34,7 @@ from sketches.sketch_set import SketchSet
 
 pytestmark = pytest.mark.milvus
 
-ENGINES = ("folder", "milvus")
-# What the server's parts otherwise wait for each other, in ms: a read of what was just written, and a load, wait for these.
-QUICK = {
-    "timeTickInterval: 200": "timeTickInterval: 50",
-    "checkInterval: 1000": "checkInterval: 50\n  checkSegmentInterval: 50\n  checkChannelInterval: 50",
-    "distPullInterval: 500": "distPullInterval: 50",
-    "checkHandoffInterval: 5000": "checkHandoffInterval: 500",
-}
 EDGES = (0, 1, 2**63 - 1, 2**63, 2**63 + 1, 2**64 - 1)  # ids, where Milvus's numbers get a sign
-
-
-@pytest.fixture(scope="session")
-def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Address]]:
-    """Addresses on one server, which all processes of a test run share; or on yours, by TRAZO_TEST_MILVUS=host:port."""
-    if "TRAZO_TEST_MILVUS" in os.environ:
-        host, _, port = os.environ["TRAZO_TEST_MILVUS"].rpartition(":")
-        yield lambda name: Address(host, int(port), name)
-        return
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    with FileLock(shared / "milvus.lock"):
-        server = MilvusServer(shared / "milvus", QUICK)
-        server.join()
-    try:
-        yield server.address
-    finally:
-        with FileLock(shared / "milvus.lock"):
-            server.leave()
-
-
-def removed(address: Address) -> None:
-    gallery = gallery_at(address)
-    if gallery.there():
-        gallery.server("drop_alias", address.name)
-    for name in gallery.server("list_collections"):
-        if name.startswith(f"{address.name}__"):
-            drop(gallery.server, name)
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -108,23 +52,6 @@ def kept(request: pytest.FixtureRequest, gallery: Path, tmp_path_factory: pytest
 @pytest.fixture(scope="session")
 def asked(kept: Gallery) -> SearchEngine:
     return SearchEngine.open(kept)
-
-
-@pytest.fixture(params=ENGINES)
-def changing(
-    request: pytest.FixtureRequest, tmp_path: Path, doodles: SketchSet, encoder: Encoder
-) -> Iterator[tuple[Gallery, LiveGallery]]:
-    """Forty doodles, in either, served; to be changed."""
-    build(tmp_path / "gallery", doodles.select(np.arange(40)), encoder, {"doodles": True})
-    place: Gallery = tmp_path / "gallery"
-    if request.param == "milvus":
-        place = request.getfixturevalue("milvus")(f"forty{abs(hash(tmp_path))}")
-        copy(tmp_path / "gallery", place)
-    live = LiveGallery(place)
-    yield place, live
-    live.close()
-    if isinstance(place, Address):
-        removed(place)
 
 
 # What is asked
@@ -441,211 +368,3 @@ def test_it_is_served_over_http(changing: tuple[Gallery, LiveGallery], doodles: 
         gone = requests.delete(f"{served.url}/api/sketches/{added.json()['id']}", headers=headers)
         assert gone.status_code == 204
         assert requests.get(f"{served.url}/api/sketches/{added.json()['id']}").status_code == 404
-
-
-# What only Milvus has
-
-
-@pytest.fixture
-def empty(milvus: Callable[[str], Address], tmp_path: Path) -> Iterator[Address]:
-    address = milvus(f"parts{abs(hash(tmp_path))}")
-    yield address
-    removed(address)
-
-
-def test_parts_may_be_killed_and_repeated(empty: Address, doodles: SketchSet, encoder: Encoder) -> None:
-    gallery, some = gallery_at(empty), [doodles.sketch(row) for row in range(60)]
-
-    def killed() -> Iterator[object]:
-        yield from some[:50]
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        embed_part(gallery, killed(), encoder, {}, 1, 2)
-    embed_part(gallery, some, encoder, {}, 2, 2)
-    with pytest.raises(GalleryError, match="1 are not there"):
-        publish(gallery, encoder, {}, 2)
-    with pytest.raises(GalleryError, match="holds no gallery"):
-        gallery.current()
-    first = embed_part(gallery, [*some, some[0]], encoder, {}, 1, 2)
-    again = embed_part(gallery, some, encoder, {}, 1, 2)
-    assert again == {**first, "embedded": 0}
-    manifest = publish(gallery, encoder, {}, 2)
-    assert manifest.size == 60 and verify_on_milvus(gallery)["sketches"] == 60
-    engine = SearchEngine.open(empty)
-    assert set(engine.sample(1000).ids.tolist()) == {one.id for one in some}
-
-
-def test_what_parts_did_not_embed_is_not_published(empty: Address, doodles: SketchSet, encoder: Encoder) -> None:
-    gallery = gallery_at(empty)
-    embed_part(gallery, [doodles.sketch(row) for row in range(20)], encoder, {})
-    embed_part(gallery, [doodles.sketch(row) for row in range(5, 25)], encoder, {})  # of other drawings, under the same name
-    with pytest.raises(GalleryError, match="build again"):
-        publish(gallery, encoder, {})
-    embed_part(gallery, [doodles.sketch(row) for row in range(5, 25)], encoder, {})
-    assert publish(gallery, encoder, {}).size == 20
-
-
-def test_a_gallery_of_pictures_is_copied(empty: Address, shapes_gallery: Path) -> None:
-    copy(shapes_gallery, empty)
-    here, there = SearchEngine.open(shapes_gallery), SearchEngine.open(empty)
-    assert there.classes() == here.classes() and there.snapshot.manifest.raster == here.snapshot.manifest.raster
-    key = int(here.sample(1).ids[0])
-    picture = there.item(key).picture
-    assert picture and picture == here.item(key).picture and there.similar(picture, 1).hits[0].id == key
-
-
-def test_half_a_change_does_not_count_and_a_written_one_is_made(
-    milvus: Callable[[str], Address], empty: Address, doodles: SketchSet, encoder: Encoder, tmp_path: Path
-) -> None:
-    """What a server leaves that is killed between its writes."""
-    build(tmp_path / "small", doodles.select(np.arange(10)), encoder, {})
-    copy(tmp_path / "small", empty)
-    gallery = gallery_at(empty)
-    record = next(iter(SearchEngine.open(empty).entries())).record
-    whole = {
-        "op": ADD,
-        "label": "late",
-        "net": gallery.snapshot().manifest.net,
-        "record": base64.b64encode(record).decode(),
-        "embedding": np.ones(1024, np.float32),
-    }
-    with served_live(empty) as live:
-        gallery.log.write([{**whole, "row": signed(2**64 - 5), "item": signed(2**64 - 5)}])
-        half = gallery.log.write([{**whole, "row": 6, "item": 6}, {**whole, "row": 7, "item": 7}])
-        gallery.server("delete", f"{empty.name}__changes", filter=f'pk in ["{half[1].pk}"]')
-        eventually(lambda: 2**64 - 5 in live.engine)
-        assert live.engine.classes()["late"] == 1 and 6 not in live.engine and 7 not in live.engine
-    assert [line.item for line in settle(gallery.snapshot())] == [signed(2**64 - 5)]
-
-
-@contextlib.contextmanager
-def served_live(address: Address) -> Iterator[LiveGallery]:
-    live = LiveGallery(address)
-    try:
-        yield live
-    finally:
-        live.close()
-
-
-def test_only_what_is_needed_stays(changing: tuple[Gallery, LiveGallery], doodles: SketchSet) -> None:
-    place, live = changing
-    if not isinstance(place, Address):
-        pytest.skip("tests/test_housekeeping.py has it")
-    gallery, encoder = gallery_at(place), live.engine.encoder
-    live.add("new", doodles.strokes(100), 1)
-    for _ in range(2):
-        rebuild_on_milvus(gallery, encoder, lambda *arrays: Gate(True, "", {}))
-    names = gallery.names()
-    assert collect_on_milvus(gallery, 2) == names[:1] and gallery.names() == names[1:]
-    assert gallery.current() == names[-1] and len(SearchEngine.open(place)) == 41
-    for arguments in (["list"], ["verify"], ["gc", "--keep", "1"]):
-        assert indexer([arguments[0], "--gallery", str(place), *arguments[1:]]) == 0
-    assert indexer(["rollback", "--gallery", str(place)]) == 2
-    eventually(lambda: live.engine.snapshot.name == names[-1])
-
-
-class Between:
-    """A way to a server that can be cut (connections are refused), blocked (nothing goes through) and mended."""
-
-    def __init__(self, port: int) -> None:
-        self._target = port
-        self._open = threading.Event()
-        self._open.set()
-        self._sockets: list[socket.socket] = []
-        self.port = free_port()
-        self._listen()
-
-    def block(self) -> None:
-        self._open.clear()
-
-    def cut(self) -> None:
-        self._listening.shutdown(socket.SHUT_RDWR)
-        self._accepting.join()
-        self._listening.close()
-        for one in self._sockets:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        self._sockets.clear()
-
-    def mend(self) -> None:
-        self._open.set()
-        if self._listening.fileno() < 0:
-            self._listen()
-
-    def _listen(self) -> None:
-        self._listening = socket.create_server(("127.0.0.1", self.port))
-        self._accepting = threading.Thread(target=self._accept, daemon=True)
-        self._accepting.start()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                here, _ = self._listening.accept()
-                there = socket.create_connection(("127.0.0.1", self._target))
-                self._sockets += (here, there)
-                for pair in ((here, there), (there, here)):
-                    threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
-
-    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                self._open.wait()
-                target.sendall(data)
-        with contextlib.suppress(OSError):
-            target.shutdown(socket.SHUT_RDWR)
-
-
-def test_a_server_that_does_not_answer_is_told_and_comes_back(
-    empty: Address, doodles: SketchSet, encoder: Encoder, tmp_path: Path
-) -> None:
-    build(tmp_path / "small", doodles.select(np.arange(10)), encoder, {})
-    copy(tmp_path / "small", empty)
-    between = Between(empty.port)
-    strokes = [[stroke[:, 0].tolist(), stroke[:, 1].tolist()] for stroke in doodles.strokes(1)]
-
-    with serving(Address("127.0.0.1", between.port, empty.name), "secret") as served:
-
-        def search() -> requests.Response:
-            return requests.post(f"{served.url}/api/search", json={"strokes": strokes, "k": 1}, timeout=60)
-
-        def ready() -> bool:
-            return requests.get(f"{served.url}/readyz", timeout=60).status_code == 200
-
-        assert search().status_code == 200 and ready()
-        for trouble in (between.block, between.cut):
-            trouble()
-            answer = search()
-            assert answer.status_code == 503 and "Milvus at" in answer.json()["detail"], answer.text
-            eventually(lambda: not ready())
-            add = requests.post(
-                f"{served.url}/api/sketches",
-                json={"label": "new", "strokes": strokes},
-                headers={"Authorization": "Bearer secret"},
-                timeout=60,
-            )
-            assert add.status_code == 503
-            between.mend()
-            eventually(ready)
-            assert search().json()["hits"][0]["id"] == str(doodles.ids[1])
-
-
-def test_nobody_there_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    if why_not():
-        pytest.skip(why_not())
-    with nobody() as port:
-        address = f"milvus://127.0.0.1:{port}/nobody"
-        assert indexer(["list", "--gallery", address]) == 2
-        told = capsys.readouterr().err
-        assert told.startswith("indexer: Milvus at 127.0.0.1:") and len(told.splitlines()) == 1
-        with pytest.raises(GalleryUnreachable):
-            LiveGallery(parse_gallery(address))
-
-
-@pytest.mark.parametrize(("tls", "told"), [("1", "do not agree on TLS"), ("/no/such.pem", "there is no such file")])
-def test_tls_that_cannot_be_had_is_told_in_a_line(empty: Address, tls: str, told: str) -> None:
-    # A process of its own: pymilvus uses the connections of a process again, whatever was asked for.
-    command = [sys.executable, "-m", "indexer", "list", "--gallery", str(empty)]
-    ended = subprocess.run(command, env=os.environ | {"TRAZO_MILVUS_TLS": tls}, capture_output=True, text=True)
-    assert ended.returncode == 2 and told in ended.stderr.splitlines()[-1]
