@@ -201,6 +201,20 @@ def _variant(path: Path, **buffers: float) -> Path:
     return path
 
 
+@pytest.fixture
+def small(doodles: SketchSet, encoder: Encoder, tmp_path: Path) -> Path:
+    """A gallery of 40 doodles of 5 classes."""
+    build(tmp_path, doodles.select(np.arange(40)), encoder, {"doodles": True})
+    return tmp_path
+
+
+@pytest.fixture
+def live(small: Path) -> Iterator[LiveGallery]:
+    gallery = LiveGallery(small)
+    yield gallery
+    gallery.close()
+
+
 @pytest.fixture(scope="session")
 def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Address]]:
     """Addresses on one server, which all processes of a test run share; or on yours, by TRAZO_TEST_MILVUS=host:port."""

@@ -1,5 +1,5 @@
-import hashlib
-import json
+"""A gallery that changes while it is served: what others do to it is followed, and nothing is lost."""
+
 import shutil
 import signal
 import subprocess
@@ -11,22 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import requests
-from conftest import Served, serving
 from disk import no_room
 from meanwhile import PATIENCE, eventually, meanwhile
 from neighbours import nearest
 
-from indexer.backup import backup, restore
 from indexer.build import build
 from indexer.errors import GalleryBusy, GalleryError, OverlayError
-from indexer.housekeeping import collect
 from indexer.online import change_gallery
-from indexer.overlay import CHANGES, Overlay
+from indexer.overlay import CHANGES
 from indexer.pointer import CURRENT, SNAPSHOTS, current_snapshot, history, publish
 from indexer.rebuild import Gate, rebuild
 from indexer.rollback import rollback
-from indexer.snapshot import MANIFEST
 from nets.encoder import Encoder
 from search.engine import SearchEngine
 from search.live import POLL, LiveGallery
@@ -36,25 +31,8 @@ from sketches.errors import SketchError
 from sketches.item import Look, Picture
 from sketches.sketch import Sketch, as_drawing, as_strokes
 from sketches.sketch_set import SketchSet
-from sketches.svg import write_svg
 
 PASS = Gate(True, "as good", {})
-TOKEN = "not a real secret"
-ADMIN = {"Authorization": f"Bearer {TOKEN}"}
-
-
-@pytest.fixture
-def small(doodles: SketchSet, encoder: Encoder, tmp_path: Path) -> Path:
-    """A gallery of 40 doodles of 5 classes."""
-    build(tmp_path, doodles.select(np.arange(40)), encoder, {"doodles": True})
-    return tmp_path
-
-
-@pytest.fixture
-def live(small: Path) -> object:
-    gallery = LiveGallery(small)
-    yield gallery
-    gallery.close()
 
 
 def test_what_is_added_is_found_at_once_and_after_a_restart(live: LiveGallery, doodles: SketchSet) -> None:
@@ -231,126 +209,6 @@ def test_an_item_keeps_all_that_is_said_of_it(live: LiveGallery, doodles: Sketch
     assert live.status.unfolded == 0
 
 
-def test_an_item_is_found_by_any_of_its_drawings_and_once(live: LiveGallery, doodles: SketchSet, sharper: Path) -> None:
-    own, added = live.engine.snapshot.item(3), live.add("new", doodles.strokes(100)).id
-    for key, row in ((own.id, 200), (added, 300)):
-        view = live.add_view(key, doodles.strokes(row), by="Ana")
-        assert [(one.id, one.by) for one in live.views(key)] == [(view.id, "Ana")]
-    rebuild(live.gallery, Encoder(sharper), lambda *arrays: PASS)  # another net, and the items are folded in
-    engines = [live.engine, SearchEngine.open(live.gallery)]
-    live.reload()
-    for engine in (*engines, live.engine):
-        for key, row in ((own.id, 200), (added, 300)):
-            hits = engine.similar(doodles.strokes(row), 100).hits
-            assert (
-                hits[0].id == key
-                and nearest(engine, doodles.strokes(row)).distance < 1e-3
-                and len({hit.id for hit in hits}) == len(hits) == 41
-            )
-            assert key not in {hit.id for hit in engine.similar_to_id(key, 100).hits}
-    live.remove_view(own.id, live.views(own.id)[0].id)
-    assert live.views(own.id) == () and nearest(live.engine, doodles.strokes(200)).distance > 1e-2
-    live.remove(added)
-    assert nearest(live.engine, doodles.strokes(300)).distance > 1e-2
-    for attempt in (lambda: live.remove_view(own.id, 5), lambda: live.views(added), lambda: live.add_view(added, own.strokes)):
-        with pytest.raises(UnknownSketch):
-            attempt()
-
-
-def test_further_drawings_are_folded_in_and_neither_lost_nor_brought_back(
-    live: LiveGallery, doodles: SketchSet, encoder: Encoder, sharper: Path, tmp_path: Path
-) -> None:
-    """Whatever is done to the gallery an item has the drawings that it was given and that nobody removed."""
-    own, new = live.engine.snapshot.item(3).id, live.add("new", doodles.strokes(100)).id
-    first = history(live.gallery)[0]
-    expected: dict[int, list[tuple[int, int]]] = {own: [], new: []}  # of an item: views, and what was drawn
-
-    def check(gallery: Path = live.gallery) -> None:
-        engines = [SearchEngine.open(gallery)] + [live.engine] * (gallery == live.gallery)
-        for engine in engines:
-            for key, views in expected.items():
-                found = engine.views(key)
-                assert [view.id for view in found] == [view for view, _ in views]
-                for view, (_, row) in zip(found, views, strict=True):
-                    assert view.by == "Ana" and view.item_id == key
-                    assert all((a == b).all() for a, b in zip(view.strokes, doodles.strokes(row), strict=True))
-            for row in range(200, 204):
-                hit = nearest(engine, doodles.strokes(row))
-                holder = [key for key, views in expected.items() if row in (drawn for _, drawn in views)]
-                assert [hit.id] == holder if holder else hit.distance > 1e-2, row
-            assert len({hit.id for hit in engine.similar(doodles.strokes(200), 100).hits}) == len(engine) == 41
-
-    def give(key: int, row: int) -> None:
-        expected[key].append((live.add_view(key, doodles.strokes(row), by="Ana").id, row))
-
-    def take(key: int, number: int) -> None:
-        live.remove_view(key, expected[key].pop(number)[0])
-
-    def rebuilt(net: Encoder) -> None:
-        rebuild(live.gallery, net, lambda *arrays: PASS)
-        live.reload()
-
-    for key, row in ((own, 200), (new, 201), (own, 202)):
-        give(key, row)
-    check()
-    rebuilt(encoder)
-    assert live.status.unfolded == 0 and live.engine.snapshot.manifest.views == 44
-    check()
-    take(own, 0)  # one that is folded in
-    give(new, 203)
-    check()
-    backup(live.gallery, tmp_path / "kept")
-    check(tmp_path / "kept")
-    with pytest.raises(UnknownSketch):
-        live.remove_view(new, expected[own][0][0])
-    rebuilt(Encoder(sharper))
-    assert live.status.unfolded == 0 and live.engine.snapshot.manifest.views == 44
-    check()
-    rollback(live.gallery, first)
-    live.reload()
-    check()
-    rollback(live.gallery, history(live.gallery)[1])
-    live.reload()
-    check()
-    collect(live.gallery, 1)
-    check()
-    take(new, 0)
-    restore(live.gallery, tmp_path / "kept", discard_changes=True)
-    expected[new] = [
-        (view.id, row) for view, row in zip(SearchEngine.open(tmp_path / "kept").views(new), (201, 203), strict=True)
-    ]
-    live.reload()
-    check()
-    strokes = live.engine.sketch(new).strokes
-    live.remove(new)
-    live.add("new", strokes, new)
-    expected[new] = []
-    check()
-    rebuilt(encoder)
-    check()
-
-
-def test_a_snapshot_that_left_further_drawings_in_the_database_has_them(
-    live: LiveGallery, doodles: SketchSet, encoder: Encoder
-) -> None:
-    """The first ones of this format held every change but these."""
-    own = live.engine.snapshot.item(3).id
-    view = live.add_view(own, doodles.strokes(200)).id
-    place = current_snapshot(live.gallery)
-    manifest = json.loads((place / MANIFEST).read_text())
-    del manifest["last_view"]
-    content = (json.dumps({**manifest, "last_change": 1}, indent=2) + "\n").encode()
-    older = shutil.copytree(place, place.with_name(f"{place.name[:21]}-{hashlib.sha256(content).hexdigest()[:16]}"))
-    (older / MANIFEST).write_bytes(content)
-    publish(live.gallery, older.name)
-    live.reload()
-    for _ in range(2):
-        assert [one.id for one in live.views(own)] == [view] and nearest(live.engine, doodles.strokes(200)).id == own
-        collect(live.gallery, 1)
-        rebuild(live.gallery, encoder, lambda *arrays: PASS)
-        live.reload()
-
-
 def test_searches_go_on_while_drawings_come_and_go(live: LiveGallery, doodles: SketchSet) -> None:
     own, labels = live.engine.snapshot.item(0).id, {*live.engine.classes(), "new"}
 
@@ -479,99 +337,3 @@ def test_a_damaged_snapshot_is_not_read_again_and_again(
     records.write_bytes(whole)
     eventually(lambda: live.engine.snapshot.name == folder.name)
     assert not live.status.why
-
-
-@pytest.fixture
-def admin(small: Path) -> object:
-    with serving(small, TOKEN) as served:
-        yield served
-
-
-def test_over_http_a_drawing_is_added_found_and_removed(admin: Served, doodles: SketchSet) -> None:
-    drawing = as_drawing(doodles.strokes(100))
-    answer = requests.post(f"{admin.url}/api/sketches", json={"strokes": drawing, "label": "new"}, headers=ADMIN, timeout=60)
-    assert answer.status_code == 201 and answer.json()["label"] == "new" and answer.json()["strokes"] == drawing
-    key = answer.json()["id"]
-    found = requests.post(f"{admin.url}/api/search", json={"strokes": drawing, "k": 1}, timeout=60).json()
-    assert found["hits"][0]["id"] == key
-    again = {"strokes": drawing, "label": "new", "id": key}
-    answer = requests.post(f"{admin.url}/api/sketches", json=again, headers=ADMIN, timeout=60)
-    assert answer.status_code == 409 and answer.json()["errors"][0]["field"] == "id"
-    assert requests.delete(f"{admin.url}/api/sketches/{key}", headers=ADMIN, timeout=60).status_code == 204
-    assert requests.delete(f"{admin.url}/api/sketches/{key}", headers=ADMIN, timeout=60).status_code == 404
-    assert requests.get(f"{admin.url}/api/sketches/{key}", timeout=60).status_code == 404
-
-    files = {"file": ("cat.svg", write_svg(doodles.strokes(101)).encode())}
-    form = {"label": "from a file", "id": "12345"}
-    answer = requests.post(f"{admin.url}/api/sketches", files=files, data=form, headers=ADMIN, timeout=60)
-    assert answer.status_code == 201 and answer.json()["id"] == "12345"
-    assert requests.post(f"{admin.url}/api/admin/reload", headers=ADMIN, timeout=60).json()["snapshot"]
-
-
-@pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}, {"Authorization": "Bearer é"}]
-)
-def test_without_the_token_nothing_changes(admin: Served, headers: dict[str, str], doodles: SketchSet) -> None:
-    headers = {name: value.encode("utf-8") for name, value in headers.items()}  # type: ignore[misc]
-    body = {"strokes": as_drawing(doodles.strokes(100)), "label": "new"}
-    key = doodles.ids[0]
-    for answer in (
-        requests.post(f"{admin.url}/api/sketches", json=body, headers=headers, timeout=60),
-        requests.delete(f"{admin.url}/api/sketches/{key}", headers=headers, timeout=60),
-        requests.post(f"{admin.url}/api/admin/reload", headers=headers, timeout=60),
-    ):
-        assert answer.status_code == 401 and answer.json()["status"] == 401
-        assert "Bearer" in answer.headers["WWW-Authenticate"]
-    assert len(admin.engine) == 40 and not Overlay(admin.live.gallery).last()
-
-
-def test_where_no_token_is_configured_there_is_nothing_to_guess(served: Served, doodles: SketchSet) -> None:
-    body = {"strokes": as_drawing(doodles.strokes(100)), "label": "new"}
-    assert requests.post(f"{served.url}/api/sketches", json=body, headers=ADMIN, timeout=60).status_code == 404
-    assert requests.delete(f"{served.url}/api/sketches/1", headers=ADMIN, timeout=60).status_code == 405
-    assert requests.post(f"{served.url}/api/admin/reload", headers=ADMIN, timeout=60).status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("field", "body"),
-    [
-        ("label", {"label": " padded"}),
-        ("label", {"label": ""}),
-        ("label", {"label": "a\nb"}),
-        ("label", {"label": "x" * 101}),
-        ("id", {"label": "cat", "id": "-1"}),
-        ("id", {"label": "cat", "id": "99999999999999999999"}),
-        ("id", {"label": "cat", "id": 5}),
-        ("strokes.0", {"label": "cat", "strokes": [[[1], [2, 3]]]}),
-        ("mood", {"label": "cat", "mood": "good"}),
-    ],
-)
-def test_bad_additions_name_the_field(admin: Served, field: str, body: dict[str, object], doodles: SketchSet) -> None:
-    body = {"strokes": as_drawing(doodles.strokes(100)), **body}
-    answer = requests.post(f"{admin.url}/api/sketches", json=body, headers=ADMIN, timeout=60)
-    assert answer.status_code == 422 and answer.json()["errors"][0]["field"].startswith(field), answer.text
-    assert len(admin.engine) == 40
-
-
-def test_every_answer_is_of_one_snapshot_while_they_change(admin: Served, doodles: SketchSet, encoder: Encoder) -> None:
-    """Two snapshots hold different drawings of the same query; no answer may mix them."""
-    first = history(admin.live.gallery)[0]
-    build(admin.live.gallery, doodles.select(np.arange(40, 80)), encoder, {})
-    second = history(admin.live.gallery)[0]
-    ids = {first: set(doodles.ids[:40].tolist()), second: set(doodles.ids[40:80].tolist())}
-    drawing = as_drawing(doodles.strokes(3))
-    seen: list[str] = []
-
-    def ask() -> None:
-        answer = requests.post(f"{admin.url}/api/search", json={"strokes": drawing, "k": 10}, timeout=60)
-        assert answer.status_code == 200, answer.text
-        assert {int(hit["id"]) for hit in answer.json()["hits"]} <= ids[answer.json()["snapshot"]]
-        seen.append(answer.json()["snapshot"])
-
-    with meanwhile(ask, threads=3):
-        for name in (first, second, first, second):
-            publish(admin.live.gallery, name)
-            assert requests.post(f"{admin.url}/api/admin/reload", headers=ADMIN, timeout=60).json() == {"snapshot": name}
-            seen.clear()
-            eventually(lambda name=name: name in seen)
-    assert current_snapshot(admin.live.gallery).parent.name == SNAPSHOTS
