@@ -10,7 +10,7 @@ from sketches.sketch import Stroke, Strokes
 # Of the drawing's longest side:
 APART, CLOSE = 0.004, 0.04  # from one stroke of a hatched area to the next
 SHORTEST = 0.02
-MANY = 7  # so many strokes make a hatched area
+MANY = 10  # so many strokes make a hatched area
 STRAIGHT = 0.9  # of its length that a stroke leads from end to end
 PARALLEL = np.cos(np.deg2rad(20))  # of the angle between two
 TURN = np.cos(np.deg2rad(50))  # of the angle between two ways: a stroke turns back
