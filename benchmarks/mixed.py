@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import requests
 
-from benchmarks.fuzz import tree_mb
+from benchmarks.fuzz import pss_mb, tree_mb
 from evaluation.provenance import provenance
 from evaluation.serving import server
 from indexer.pointer import history, publish
@@ -236,9 +236,10 @@ def main() -> None:
                 thread.join()
             ready = requests.get(f"{served.url}/readyz", timeout=30).json()
         exit_code = served.process.returncode
-    late = memory[len(memory) // 3 :]  # by then all has been done at least once
-    seconds, megabytes = np.array(late, np.float64).reshape(-1, 2).T
-    slope = float(np.polyfit(seconds, megabytes, 1)[0]) if len(late) > 2 else 0.0
+    seconds, own, tree = np.array(memory).T
+    late = seconds > args.seconds / 3  # by then all has been done at least once
+    slope = float(np.polyfit(seconds[late], own[late], 1)[0])
+    minutes = [own[seconds // 60 == minute] for minute in np.unique(seconds // 60)]
     for words in (*clients.failed[:5], *clients.wrong[:5]):
         print(words)
     figures = {
@@ -253,8 +254,10 @@ def main() -> None:
         "ms_p50_p99": {
             name: [round(float(np.quantile(ms, q)), 1) for q in (0.5, 0.99)] for name, ms in sorted(clients.times.items())
         },
-        "tree_mb_first_last_max": [memory[0][1], memory[-1][1], max(mb for _, mb in memory)],
-        "tree_mb_per_minute_late": round(60 * slope, 2),
+        "server_mb_first_last_max": [own[0], own[-1], own.max()],
+        "server_mb_median_by_minute": [float(np.median(one)) for one in minutes],
+        "server_mb_per_minute_late": round(60 * slope, 2),
+        "tree_mb_max": tree.max(),  # with what folds and what reads files
         "ready": ready["status"],
         "exit_code": exit_code,
     }
@@ -272,13 +275,13 @@ def asked(gallery: Path, url: str, token: str) -> Clients:
     return Clients(url, token, known, [as_drawing(strokes) for strokes in drawings], queries)
 
 
-def watched(pid: int, gallery: Path, seconds: float, swap_seconds: float) -> tuple[list[tuple[float, int]], int]:
-    """Megabytes of the server's processes by the second, and how often the pointer was moved meanwhile."""
+def watched(pid: int, gallery: Path, seconds: float, swap_seconds: float) -> tuple[list[tuple[float, int, int]], int]:
+    """By the second, megabytes of the server and of it with all its processes; how often the pointer was moved meanwhile."""
     began = time.monotonic()
-    memory: list[tuple[float, int]] = []
+    memory: list[tuple[float, int, int]] = []
     swaps, due = 0, swap_seconds
     while (now := time.monotonic() - began) < seconds:
-        memory.append((now, tree_mb(pid)))
+        memory.append((now, pss_mb(pid), tree_mb(pid)))
         if now > due:
             names, due = history(gallery), now + swap_seconds
             if len(names) > 1:  # to the one before: changes that only the newer one holds stay on top of the older one
