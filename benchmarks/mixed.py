@@ -32,7 +32,6 @@ from sketches.sketch import as_drawing
 
 POOL = 400  # drawings that are asked with and added: the gallery's first
 ROOM = 200_000  # additions
-FOLD_AT = 300
 CLOSE = 2e-3  # distances are computed from float16
 NEVER = np.inf
 SHARES = {"search": 40, "embedding": 20, "batch": 4, "examples": 6, "explain": 5, "map": 5, "add": 12, "remove": 8}
@@ -217,6 +216,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--swap-seconds", type=float, default=20, help="between two swaps of the pointer, beside the folds")
+    parser.add_argument("--fold-at", type=int, default=300, help="changes that the server folds into a new snapshot")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -225,7 +225,7 @@ def main() -> None:
         # All clients may wait, and changes are folded often.
         queues = [word for lane in ("", "batch-", "explain-", "map-", "change-") for word in (f"--{lane}queue", "64")]
         token = secrets.token_hex(8)
-        with server(gallery, *queues, "--fold-at", str(FOLD_AT), TRAZO_ADMIN_TOKEN=token) as served:
+        with server(gallery, *queues, "--fold-at", str(args.fold_at), TRAZO_ADMIN_TOKEN=token) as served:
             clients = asked(gallery, served.url, token)
             threads = [threading.Thread(target=clients.client, args=(args.seed + n,)) for n in range(args.clients)]
             for thread in threads:
