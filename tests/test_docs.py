@@ -14,6 +14,7 @@ from tests.test_picture import GREY, saved
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EVERY_PAGE = sorted([*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md")])  # the cards of checkpoints, the training log, each room's
 
 
 def test_every_example_of_the_api_runs_and_every_route_has_one(gallery: Path, tmp_path: Path) -> None:
@@ -57,5 +58,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_readme_is_one_that_people_read() -> None:
-    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
-    assert len(lines) <= 130 and [line for line in lines if len(line) > 120] == []
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 130
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_lines_of_prose_are_no_longer_than_one_reads(page: Path) -> None:
+    lines = page.read_text("utf-8").splitlines()
+    assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
