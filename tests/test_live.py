@@ -463,7 +463,7 @@ def test_a_damaged_snapshot_is_not_read_again_and_again(
 ) -> None:
     opened: list[Path] = []
     real = SearchEngine.open
-    monkeypatch.setattr(SearchEngine, "open", lambda gallery: opened.append(gallery) or real(gallery))
+    monkeypatch.setattr(SearchEngine, "open", lambda gallery, **given: opened.append(gallery) or real(gallery, **given))
     other = live.gallery.parent / "other"
     build(other, doodles.select(np.arange(10)), encoder, {})
     folder = shutil.copytree(current_snapshot(other), live.gallery / SNAPSHOTS / history(other)[0])
