@@ -142,7 +142,8 @@ def over_socket(url: str, data: bytes) -> tuple[int, str]:
     with socket.create_connection((place.hostname, place.port), timeout=60) as sock:
         try:
             sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # closed already
+                sock.shutdown(socket.SHUT_WR)
             while piece := sock.recv(65_536):
                 received += piece
         except (ConnectionResetError, BrokenPipeError):
