@@ -7,6 +7,7 @@ import sys
 
 from indexer.errors import GalleryError
 from search.live import LiveGallery
+from search.memory import return_large_blocks
 from web.application import Application
 from web.browsing import add_browse_routes
 from web.changing import add_change_routes
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     except SettingError as error:
         print(f"server: {error}", file=sys.stderr)
         return 2
+    return_large_blocks()
     gc.freeze()  # what has been imported stays: no collection has to look at it again and again
     try:
         live = LiveGallery(settings.gallery, settings.fold_at)

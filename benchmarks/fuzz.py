@@ -142,7 +142,8 @@ def over_socket(url: str, data: bytes) -> tuple[int, str]:
     with socket.create_connection((place.hostname, place.port), timeout=60) as sock:
         try:
             sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # closed already
+                sock.shutdown(socket.SHUT_WR)
             while piece := sock.recv(65_536):
                 received += piece
         except (ConnectionResetError, BrokenPipeError):
@@ -205,13 +206,16 @@ def tree_pages(pid: int) -> int:
 
 
 def tree_mb(pid: int) -> int:
-    """Proportional where pages are shared, as between a reader and the process it was forked from."""
-    kilobytes = 0
-    for one in tree(pid):
-        with suppress(OSError, StopIteration):  # it has just ended
-            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
-            kilobytes += int(next(line for line in lines if line.startswith("Pss:")).split()[1])
-    return kilobytes >> 10
+    """Megabytes of a process and its descendants."""
+    return sum(map(pss_mb, tree(pid)))
+
+
+def pss_mb(pid: int) -> int:
+    """Megabytes of a process, proportional where pages are shared, as between a reader and its parent; 0 where it has ended."""
+    with suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) >> 10
+    return 0
 
 
 def processor_ms(pid: int) -> float:

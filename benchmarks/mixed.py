@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import requests
 
-from benchmarks.fuzz import tree_mb
+from benchmarks.fuzz import pss_mb, tree_mb
 from evaluation.provenance import provenance
 from evaluation.serving import server
 from indexer.pointer import history, publish
@@ -32,7 +32,6 @@ from sketches.sketch import as_drawing
 
 POOL = 400  # drawings that are asked with and added: the gallery's first
 ROOM = 200_000  # additions
-FOLD_AT = 300
 CLOSE = 2e-3  # distances are computed from float16
 NEVER = np.inf
 SHARES = {"search": 40, "embedding": 20, "batch": 4, "examples": 6, "explain": 5, "map": 5, "add": 12, "remove": 8}
@@ -217,6 +216,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--swap-seconds", type=float, default=20, help="between two swaps of the pointer, beside the folds")
+    parser.add_argument("--fold-at", type=int, default=300, help="changes that the server folds into a new snapshot")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -225,7 +225,7 @@ def main() -> None:
         # All clients may wait, and changes are folded often.
         queues = [word for lane in ("", "batch-", "explain-", "map-", "change-") for word in (f"--{lane}queue", "64")]
         token = secrets.token_hex(8)
-        with server(gallery, *queues, "--fold-at", str(FOLD_AT), TRAZO_ADMIN_TOKEN=token) as served:
+        with server(gallery, *queues, "--fold-at", str(args.fold_at), TRAZO_ADMIN_TOKEN=token) as served:
             clients = asked(gallery, served.url, token)
             threads = [threading.Thread(target=clients.client, args=(args.seed + n,)) for n in range(args.clients)]
             for thread in threads:
@@ -236,9 +236,10 @@ def main() -> None:
                 thread.join()
             ready = requests.get(f"{served.url}/readyz", timeout=30).json()
         exit_code = served.process.returncode
-    late = memory[len(memory) // 3 :]  # by then all has been done at least once
-    seconds, megabytes = np.array(late, np.float64).reshape(-1, 2).T
-    slope = float(np.polyfit(seconds, megabytes, 1)[0]) if len(late) > 2 else 0.0
+    seconds, own, tree = np.array(memory).T
+    late = seconds > args.seconds / 3  # by then all has been done at least once
+    slope = float(np.polyfit(seconds[late], own[late], 1)[0])
+    minutes = [own[seconds // 60 == minute] for minute in np.unique(seconds // 60)]
     for words in (*clients.failed[:5], *clients.wrong[:5]):
         print(words)
     figures = {
@@ -253,8 +254,10 @@ def main() -> None:
         "ms_p50_p99": {
             name: [round(float(np.quantile(ms, q)), 1) for q in (0.5, 0.99)] for name, ms in sorted(clients.times.items())
         },
-        "tree_mb_first_last_max": [memory[0][1], memory[-1][1], max(mb for _, mb in memory)],
-        "tree_mb_per_minute_late": round(60 * slope, 2),
+        "server_mb_first_last_max": [own[0], own[-1], own.max()],
+        "server_mb_median_by_minute": [float(np.median(one)) for one in minutes],
+        "server_mb_per_minute_late": round(60 * slope, 2),
+        "tree_mb_max": tree.max(),  # with what folds and what reads files
         "ready": ready["status"],
         "exit_code": exit_code,
     }
@@ -272,13 +275,13 @@ def asked(gallery: Path, url: str, token: str) -> Clients:
     return Clients(url, token, known, [as_drawing(strokes) for strokes in drawings], queries)
 
 
-def watched(pid: int, gallery: Path, seconds: float, swap_seconds: float) -> tuple[list[tuple[float, int]], int]:
-    """Megabytes of the server's processes by the second, and how often the pointer was moved meanwhile."""
+def watched(pid: int, gallery: Path, seconds: float, swap_seconds: float) -> tuple[list[tuple[float, int, int]], int]:
+    """By the second, megabytes of the server and of it with all its processes; how often the pointer was moved meanwhile."""
     began = time.monotonic()
-    memory: list[tuple[float, int]] = []
+    memory: list[tuple[float, int, int]] = []
     swaps, due = 0, swap_seconds
     while (now := time.monotonic() - began) < seconds:
-        memory.append((now, tree_mb(pid)))
+        memory.append((now, pss_mb(pid), tree_mb(pid)))
         if now > due:
             names, due = history(gallery), now + swap_seconds
             if len(names) > 1:  # to the one before: changes that only the newer one holds stay on top of the older one

@@ -150,6 +150,12 @@ class Snapshot:
         except CheckpointError as error:
             raise SnapshotError(f"{error}; rebuild the gallery with a checkpoint of this version") from error
 
+    def share(self, encoder: Encoder) -> None:
+        """Use a net that is loaded already, if it is this snapshot's: a fold keeps the net, and it takes 100 MB to load."""
+        self._files[CHECKPOINT].verify()
+        if encoder.sha256 == self.manifest.net:
+            self.encoder = encoder
+
     @cached_property
     def index(self) -> faiss.Index | None:
         """FAISS's, in memory; its ids are views. None where all embeddings are searched."""

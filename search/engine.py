@@ -110,12 +110,16 @@ class SearchEngine(ABC):
     encoder: Encoder
 
     @classmethod
-    def open(cls, gallery: Gallery) -> "SearchEngine":
-        """The gallery's current snapshot with all changes since; a large one is checked meanwhile. Raises GalleryError."""
+    def open(cls, gallery: Gallery, before: "SearchEngine | None" = None) -> "SearchEngine":
+        """The gallery's current snapshot with all changes since; a large one is checked meanwhile. Raises GalleryError.
+
+        The net of the engine `before` is shared where it is the same one.
+        """
         from search.local import LocalEngine  # it is one of these
         from search.milvus import MilvusEngine
 
-        return LocalEngine.open(gallery) if isinstance(gallery, Path) else MilvusEngine.open(gallery)
+        kind = LocalEngine if isinstance(gallery, Path) else MilvusEngine
+        return kind.open(gallery, before)
 
     @property
     @abstractmethod

@@ -1,6 +1,5 @@
 """LiveGallery: a gallery that stays up while snapshots change under it and drawings come and go."""
 
-import ctypes
 import logging
 import os
 import secrets
@@ -23,6 +22,7 @@ from indexer.online import embed_items
 from indexer.pointer import current_snapshot
 from indexer.view import View
 from search.engine import Changes, SearchEngine
+from search.memory import return_freed
 from search.results import DuplicateSketch, UnknownSketch
 from sketches.item import Item, Picture, checked
 from sketches.sketch import Strokes
@@ -201,7 +201,7 @@ class LiveGallery:
         with _held(self._loading, LOAD_WAIT, "another snapshot is being opened; ask again in a moment"):
             opened = None
             if _current(self.gallery)[0] != self._engine.snapshot.name:
-                opened = SearchEngine.open(self.gallery)
+                opened = SearchEngine.open(self.gallery, before=self._engine)
             with _held(self._swapping, WAIT, "the gallery is catching up; ask again in a moment"):
                 (self._engine if opened is None else opened).catch_up()  # with what was added while it was opened
                 if opened is not None:
@@ -248,12 +248,13 @@ class LiveGallery:
                 steps = (self._reload_when_due, self._catch_up, self._fold_when_due)
                 found = self._engine.damage  # a large snapshot is checked while it is served
                 self._note([*(self._why_not(step) for step in steps), str(found or "")])
-                if self._engine is not seen:
-                    dropped += [weakref.ref(seen), weakref.ref(seen.snapshot), weakref.ref(seen.encoder)]
-                    seen = self._engine
+                serving = self._engine
+                if serving is not seen:
+                    dropped += _let_go(seen, serving)
+                    seen = serving
                 alive = [one for one in dropped if one() is not None]
                 if len(alive) < len(dropped):  # the last request to them is answered
-                    _return_memory()
+                    return_freed()
                 dropped = alive
             except Exception:  # even out of memory: the next look may succeed
                 self._why = "the gallery cannot be watched; see the server's log"
@@ -337,8 +338,7 @@ def _current(gallery: Gallery) -> tuple[str, Path | None]:
     return gallery_at(gallery).current(), None
 
 
-def _return_memory() -> None:
-    """Give what a dropped engine held back to the system; glibc would keep most of it, others do so by themselves."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+def _let_go(before: SearchEngine, now: SearchEngine) -> list[weakref.ref[Any]]:
+    """What an engine held that the one after it does not."""
+    shared = before.encoder is now.encoder
+    return [weakref.ref(one) for one in (before, before.snapshot, *(() if shared else (before.encoder,)))]

@@ -73,9 +73,12 @@ class LocalEngine(SearchEngine):
         self.catch_up()
 
     @classmethod
-    def open(cls, gallery: Gallery) -> "LocalEngine":
+    def open(cls, gallery: Gallery, before: SearchEngine | None = None) -> "LocalEngine":
         assert isinstance(gallery, Path)
-        engine = cls(open_current(gallery), Overlay(gallery))
+        snapshot = open_current(gallery)
+        if before is not None:
+            snapshot.share(before.encoder)
+        engine = cls(snapshot, Overlay(gallery))
         if not engine.snapshot.checked:
             stop = threading.Event()
             weakref.finalize(engine, stop.set)

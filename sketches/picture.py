@@ -66,6 +66,7 @@ def read_picture(data: bytes) -> Picture:
         EOFError,
         MemoryError,
         RuntimeError,
+        TypeError,  # Pillow's, of a page of a TIFF that has no size
         cv2.error,
     ) as error:
         if isinstance(error, PictureError):
@@ -135,13 +136,15 @@ def _chosen_frame(picture: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         try:
             frame = _shrunk(picture)
         except (OSError, EOFError):
+            if best is None:
+                raise
             break  # a film that breaks off has shown something before
         shown = float(np.asarray(frame.convert("LA"), np.float32)[..., 0].std())
         if best is None or shown >= best[0]:
             best = shown, number, frame
         if not film and shown > 1:
             break
-    assert best  # the first frame was decoded, or its error was raised
+    assert best  # or the first frame's error was raised
     kind = "frame" if film else "page"
     return best[2], (f"the file has {count} {kind}s; {kind} {best[1] + 1} was read",)
 

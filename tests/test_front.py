@@ -95,6 +95,31 @@ def test_a_dribbled_head_gets_no_more_time(narrow: Served) -> None:
         thread.join()
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(20_000)) + b"\r\n",
+        b"GET /" + b"x" * 40_000 + b" HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nCookie: " + b"a" * 400_000,  # and no end
+    ],
+)
+def test_a_head_is_read_up_to_its_limit(served: Served, head: bytes) -> None:
+    with connect(served) as sock:
+        sock.sendall(head)
+        answer = received(sock)
+    assert answer.startswith(b"HTTP/1.1 431 ") and b"read up to 32 kB" in answer and b"problem+json" in answer
+    assert requests.get(f"{served.url}/healthz", headers={"X-Long": "y" * 30_000}, timeout=60).ok
+
+
+def test_who_shuts_the_line_after_a_request_is_answered(served: Served) -> None:
+    request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+    for sent, statuses in ((request, [b"200"]), (3 * request, 3 * [b"200"]), (request[:-2], []), (b"?" + request, [b"400"])):
+        with connect(served) as sock:
+            sock.sendall(sent)
+            sock.shutdown(socket.SHUT_WR)
+            assert re.findall(rb"HTTP/1.1 (\d+)", received(sock)) == statuses
+
+
 def test_a_slow_body_is_answered_with_a_problem(narrow: Served) -> None:
     with connect(narrow) as sock:
         sock.sendall(HEAD + b"Content-Length: 100000\r\n\r\n{")

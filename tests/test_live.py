@@ -95,6 +95,7 @@ def test_a_new_snapshot_is_served_with_what_was_added_meanwhile(live: LiveGaller
     rebuild(live.gallery, Encoder(sharper), judge)
     assert live.reload() == history(live.gallery)[0] != before
     assert live.engine.snapshot.manifest.checkpoint == "default.sharper"
+    assert live.engine.encoder.sha256 == live.engine.snapshot.manifest.net
     for key, row, label in ((early, 100, "early"), (late[0], 101, "late")):
         hit = nearest(live.engine, doodles.strokes(row))
         assert (hit.id, hit.label) == (key, label) and hit.distance < 1e-3
@@ -250,8 +251,10 @@ def test_who_adds_many_keeps_nobody_waiting(live: LiveGallery, doodles: SketchSe
 def test_many_changes_are_folded_in_by_themselves(small: Path, doodles: SketchSet) -> None:
     live = LiveGallery(small, fold_at=3)
     before = live.engine.snapshot.name
+    net = live.engine.encoder
     keys = [live.add("new", doodles.strokes(row)).id for row in (100, 101, 102)]
     eventually(lambda: live.engine.snapshot.name != before)  # a process in no hurry
+    assert live.engine.encoder is net  # not loaded anew
     assert live.status.unfolded == 0 and all(key in live.engine for key in keys) and not live.status.stale
     assert live.add("after", doodles.strokes(103)).id in live.engine and live.status.unfolded == 1
     live.close()
@@ -318,7 +321,7 @@ def test_a_damaged_snapshot_is_not_read_again_and_again(
 ) -> None:
     opened: list[Path] = []
     real = SearchEngine.open
-    monkeypatch.setattr(SearchEngine, "open", lambda gallery: opened.append(gallery) or real(gallery))
+    monkeypatch.setattr(SearchEngine, "open", lambda gallery, **given: opened.append(gallery) or real(gallery, **given))
     other = live.gallery.parent / "other"
     build(other, doodles.select(np.arange(10)), encoder, {})
     folder = shutil.copytree(current_snapshot(other), live.gallery / SNAPSHOTS / history(other)[0])

@@ -125,6 +125,20 @@ def test_a_damaged_picture_is_refused_or_read_but_never_crashes(format: str) -> 
             assert max(read_picture(bytes(data[: rng.integers(len(data) // 2, len(data) + 1)])).shape) <= MAX_SIDE
 
 
+def test_a_film_whose_first_frame_is_damaged_is_refused() -> None:
+    film = saved(GREY, "PNG", save_all=True, append_images=[GREY.rotate(90)])
+    data = film.index(b"IDAT")
+    with pytest.raises(PictureError, match="damaged"):
+        read_picture(film[: data + 20])
+
+
+def test_a_document_with_a_page_without_a_size_is_refused() -> None:
+    pages = saved(GREY, "TIFF", save_all=True, append_images=[GREY])
+    second = pages.rindex(pack("<HHI", 256, 4, 1))  # its width
+    with pytest.raises(PictureError, match="damaged"):
+        read_picture(pages[:second] + pack("<H", 999) + pages[second + 2 :])
+
+
 def test_without_its_library_a_heic_photo_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sketches.picture.FORMATS", ["PNG", "JPEG"])
     with pytest.raises(PictureError, match="pillow-heif is installed; save the photo as JPEG"):

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn, with time limits on heads, a limit on connections, and an end that drops no answer."""
+"""The HTTP server: uvicorn, with limits on heads and connections, and an end that drops no answer."""
 
 import asyncio
 import contextlib
@@ -9,12 +9,14 @@ import socket
 import threading
 from collections.abc import Iterator
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from web.front import Front
+from web.front import Front, Refused
+from web.problems import refusal_of
 from web.settings import SettingError, Settings
 
 FAREWELL = 0.5  # seconds in which new requests are told of the end before the socket is closed
@@ -106,9 +108,16 @@ class Server(uvicorn.Server):
 
 def _protocol(settings: Settings) -> type[HttpToolsProtocol]:
     idle: dict[HttpToolsProtocol, None] = {}  # connections without a request, the longest idle first
+    limit = settings.max_head_kb << 10
 
     class Connection(HttpToolsProtocol):
-        """One connection. It has idle_seconds to send a whole head, however it dribbles."""
+        """One connection. It has idle_seconds to send a whole head of max_head_kb, however it dribbles."""
+
+        _ended = False  # nothing more will come
+        _refused = False  # nothing more is read
+        _in_head = False
+        _fields = 0  # bytes of the head that were parsed
+        _unfinished = 0  # bytes of it that came piece by piece
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
@@ -120,14 +129,69 @@ def _protocol(settings: Settings) -> type[HttpToolsProtocol]:
             self._wake()
             super().connection_lost(exc)
 
+        def data_received(self, data: bytes) -> None:
+            if self._refused:
+                return
+            super().data_received(data)
+            if self._in_head and not (self._refused or self.transport.is_closing()):
+                # A field is parsed once it is there in whole.
+                self._unfinished += len(data)
+                if self._unfinished > limit:
+                    self.send_400_response("")
+
+        def eof_received(self) -> bool:  # type: ignore[override]
+            """Whoever says that nothing more will come is answered all the same, where a whole request has."""
+            self._ended = True
+            return self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body)
+
+        def on_message_begin(self) -> None:
+            self._in_head, self._fields, self._unfinished = True, 0, 0
+            super().on_message_begin()
+
+        def on_url(self, url: bytes) -> None:
+            self._take(len(url))
+            super().on_url(url)
+
+        def on_header(self, name: bytes, value: bytes) -> None:
+            self._take(len(name) + len(value) + len(": \r\n"))
+            super().on_header(name, value)
+
         def on_headers_complete(self) -> None:
+            self._in_head = False
             self._wake()
             super().on_headers_complete()
 
         def on_response_complete(self) -> None:
             super().on_response_complete()
-            if not self.transport.is_closing() and not self.pipeline and self.cycle.response_complete:
+            if self.transport.is_closing() or self.pipeline or not self.cycle.response_complete:
+                return
+            if self._ended:
+                self.transport.close()
+            else:
                 self._rest()
+
+        def send_400_response(self, msg: str) -> None:
+            if max(self._fields, self._unfinished) > limit:
+                message = f"the head of a request is read up to {settings.max_head_kb} kB; send fewer headers"
+                refused = Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head", message)
+            else:
+                refused = Refused(HTTPStatus.BAD_REQUEST, "no_http", "this is no HTTP request; send one as RFC 9112 has it")
+            status, headers, body = refusal_of(refused)
+            headers |= {"Content-Length": str(len(body)), "Connection": "close"}
+            lines = [f"HTTP/1.1 {status:d} {refused.status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+            self.transport.write("\r\n".join((*lines, "", "")).encode() + body)
+            if self.cycle is None or self.cycle.response_complete:
+                self._refused = True
+                self.transport.write_eof()  # closed on who still sends, the answer might be lost
+                self._rest()
+            else:
+                self.transport.close()
+
+        def _take(self, size: int) -> None:
+            """Count what the parser gives of a head. It turns the error into `send_400_response`."""
+            self._fields += size
+            if self._fields > limit:
+                raise ValueError
 
         def _rest(self) -> None:
             self._wake()

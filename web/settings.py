@@ -91,6 +91,9 @@ class Settings:
     change_queue: int = _setting(8, "changes of the gallery that may wait; they are written one after the other", 0, 100)
     page_queue: int = _setting(64, "small requests (the page, thumbnails, classes) that may wait", 0, 1_000)
 
+    max_head_kb: int = _setting(
+        32, "kilobytes of a request's head: its address and headers; browsers and proxies send a few", 4, 1_024
+    )
     max_upload_mb: int = _setting(16, "megabytes of an uploaded file: what a phone's camera makes, and not more", 1, 256)
     max_json_mb: int = _setting(2, "megabytes of a JSON body: the longest drawing that is read takes about half", 1, 64)
     max_json_values: int = _setting(

@@ -4,8 +4,6 @@ import io
 import sys
 from typing import Any
 
-from werkzeug.datastructures import Headers
-
 from web.front import Answer, Request
 
 
@@ -25,7 +23,9 @@ def respond(application: Any, request: Request, data: bytes) -> Answer:
 def _environment(request: Request, data: bytes) -> dict[str, Any]:
     """What WSGI wants of a request (PEP 3333)."""
     scope = request.scope
-    headers = Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    headers: dict[str, list[str]] = {}
+    for key, value in scope["headers"]:
+        headers.setdefault(key.decode("latin-1").lower(), []).append(value.decode("latin-1"))
     server = scope.get("server") or ("127.0.0.1", 80)
     client = scope.get("client") or ("", 0)
     environment = {
@@ -46,9 +46,9 @@ def _environment(request: Request, data: bytes) -> dict[str, Any]:
         "wsgi.run_once": False,
         "trazo.request": request,
     }
-    for name in dict.fromkeys(key.lower() for key, _ in headers):
+    for name, values in headers.items():
         if name not in ("content-type", "content-length", "transfer-encoding"):
-            environment[f"HTTP_{name.upper().replace('-', '_')}"] = ",".join(headers.getlist(name))
-    environment["CONTENT_TYPE"] = headers.get("content-type", "")
+            environment[f"HTTP_{name.upper().replace('-', '_')}"] = ",".join(values)
+    environment["CONTENT_TYPE"] = headers.get("content-type", [""])[0]
     environment["CONTENT_LENGTH"] = str(len(data))
     return environment
