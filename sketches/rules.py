@@ -14,7 +14,7 @@ LOOK = 320  # pixels of the longest side while lines that lie aslant are looked 
 ASLANT = 10  # degrees: paper that is turned further is not read as ruled
 SEEN = 0.5  # of the picture's width that a line is seen in, at least
 STEP = np.pi / 720  # between two angles
-LONGEST = 100  # so many straight lines are compared
+LONGEST = 40  # so many straight lines are compared
 SPREAD = 0.4  # how much nearer to one another, or farther, lines are at one edge than at the other
 
 Ends = tuple[float, float]  # (a, b): a line that begins at y on the left edge ends at a + b * y on the right one
@@ -114,7 +114,7 @@ def _agreed(left: npt.NDArray[np.float64], right: npt.NDArray[np.float64], apart
     near = np.abs((last - b * first)[:, None] + b[:, None] * left - right) < 1.5
     near[np.abs(b - 1) > SPREAD] = False
     best = near[near.sum(axis=1).argmax()]
-    if np.count_nonzero(best) < RULES:
+    if 1 + np.count_nonzero(np.diff(np.sort(left[best])) > 3) < RULES:  # one line is found several times
         return None
     slope, start = np.polyfit(left[best], right[best], 1)
     return float(start), float(slope)
