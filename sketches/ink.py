@@ -52,7 +52,7 @@ def _ink_of(colours: Colours, zoom: int, cut: bool) -> Ink:
         picture = ~picture
     darkness, ruled = without_rules(np.asarray(cv2.subtract(_paper(picture), picture), np.uint8))
     if zoom >= TINY:  # blurred into one another: lines are what is darker than its surroundings
-        darkness = np.asarray(cv2.subtract(darkness, (0.9 * cv2.GaussianBlur(darkness, (0, 0), zoom)).astype(np.uint8)))
+        darkness = np.asarray(cv2.subtract(darkness, (0.8 * cv2.GaussianBlur(darkness, (0, 0), zoom)).astype(np.uint8)))
     ink, framed = without_frame(_coloured_in(darkness, _dark(darkness)))
     if not ink.any():
         raise PictureError("no drawing stands out from the paper: use a darker pen or more light")
