@@ -9,7 +9,7 @@ from sketches.picture import Colours, Grey
 
 BORDER = 0.08  # of a side: a border is no wider
 TONE = 40  # of 255: what is as light as a border, and what is not
-SLANT = 3  # pixels between the least and the greatest depth of a border; a sheet of paper on a desk lies less straight
+LEAST_SLANT = 3.0  # pixels between the least and the greatest depth of a border, however small a picture is
 STRAIGHT = 0.006  # of a side: how far a printed line strays; one drawn by hand strays more
 FRAME_MARGIN = 0.12  # of the picture: a frame lies near its edge
 
@@ -32,8 +32,8 @@ def without_border(colours: Colours) -> Colours:
         side = np.rot90(grey, turns)[: 2 * deepest, deepest:-deepest].astype(np.float32)
         others = (np.abs(side - tone) > TONE).mean(axis=1)
         begins, ends = (int(np.argmax(others > share)) for share in (0.1, 0.7))
-        if others[ends] <= 0.7 or ends - begins > SLANT:
-            return colours
+        if others[ends] <= 0.7 or ends - begins > max(LEAST_SLANT, STRAIGHT * min(grey.shape)):
+            return colours  # a sheet of paper on a desk lies less straight
         depths.append(1 + ends + (ends - begins))  # a pixel more, where the border is blurred, and all that is slanted
     top, right, bottom, left = depths
     return np.ascontiguousarray(colours[top : len(colours) - bottom, left : colours.shape[1] - right])
