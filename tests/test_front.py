@@ -113,11 +113,45 @@ def test_a_head_is_read_up_to_its_limit(served: Served, head: bytes) -> None:
 
 def test_who_shuts_the_line_after_a_request_is_answered(served: Served) -> None:
     request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-    for sent, statuses in ((request, [b"200"]), (3 * request, 3 * [b"200"]), (request[:-2], []), (b"?" + request, [b"400"])):
+    for sent, statuses in (
+        (request, [b"200"]),
+        (3 * request, 3 * [b"200"]),
+        (request[:-2], [b"400"]),
+        (b"?" + request, [b"400"]),
+    ):
         with connect(served) as sock:
             sock.sendall(sent)
             sock.shutdown(socket.SHUT_WR)
             assert re.findall(rb"HTTP/1.1 (\d+)", received(sock)) == statuses
+
+
+@pytest.mark.parametrize("cut", [b"Content-Length: 100\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n5\r\n{"])
+def test_who_shuts_the_line_within_a_body_hears_that_a_part_is_missing(served: Served, cut: bytes) -> None:
+    with connect(served) as sock:
+        sock.sendall(HEAD + cut)
+        sock.shutdown(socket.SHUT_WR)
+        answer = received(sock)
+    assert answer.startswith(b"HTTP/1.1 400 ") and b"the connection ended within the body" in answer
+
+
+def test_bytes_that_are_no_request_are_counted_and_logged(gallery: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(gallery, log="json") as served, caplog.at_level("INFO", logger="trazo.access"):
+        for sent in (b"?\r\n\r\n", b"GET /" + b"x" * 40_000):
+            with connect(served) as sock:
+                sock.sendall(sent)
+                answer = received(sock)
+            line = json.loads(caplog.records[-1].message)
+            assert f"\r\nX-Request-Id: {line['id']}\r\n".encode() in answer
+        figures = requests.get(f"{served.url}/metrics", timeout=60).text
+    assert {
+        "status": 431,
+        "refused": "head",
+        "client": "127.0.0.1",
+        "bytes": len(answer.split(b"\r\n\r\n")[1]),
+    }.items() <= line.items()
+    for reason, status in (("no_http", 400), ("head", 431)):
+        assert f'trazo_refused_total{{reason="{reason}"}} 1.0' in figures
+        assert f'trazo_requests_total{{method="other",route="other",status="{status}"}} 1.0' in figures
 
 
 def test_a_slow_body_is_answered_with_a_problem(narrow: Served) -> None:

@@ -24,6 +24,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 STEPPED_BACK = 5  # how nice a lane's threads are
 DRAINED = 64 << 20  # bytes of a refused body that are read and dropped, since who still sends does not listen
 SMALL = 64 << 10  # bytes of a body that have most likely come with the head
+CUT_OFF = "trazo.cut_off"  # in a scope: its sender said within the body that nothing more will come
 
 
 @dataclass
@@ -136,6 +137,15 @@ class Front:
         finally:
             self.under_way -= 1
 
+    def turn_away(self, client: tuple[str, int] | None, refused: Refused) -> Answer:
+        """What answers bytes that are no request; the watcher is told of it as of all others."""
+        scope: Scope = {"method": "-", "path": "", "headers": [], "client": client}
+        request = Request(scope, *self._identify(scope))
+        answer = self._refusal(refused, request)
+        answer.headers.append(("X-Request-Id", request.id))
+        self._watcher.answered(request, answer, refused.reason)
+        return answer
+
     async def _handle(self, request: Request, body: "_Body", send: Send) -> None:
         refused = None
         try:
@@ -175,7 +185,7 @@ class Front:
                     raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "body_memory", message, 2)
                 pieces.append(piece)
         if body.left:
-            raise Refused(HTTPStatus.BAD_REQUEST, "left", "the connection ended within the body")
+            raise Refused(HTTPStatus.BAD_REQUEST, "left", "the connection ended within the body; send the whole of it")
         self._check_room(lane)
         return await self._answer(request, lane, b"".join(pieces))
 
@@ -220,18 +230,18 @@ class _Body:
     """The body of a request as it comes."""
 
     def __init__(self, receive: Receive, scope: Scope) -> None:
-        self._receive = receive
+        self._receive, self._scope = receive, scope
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"")
         self.declared = int(length) if length.isdigit() else None
         self.more = bool(self.declared) or b"transfer-encoding" in headers  # may still come
-        self.left = False  # whoever sent it went away
+        self.left = False  # whoever sent it went away, or sends no more of it
         self.size = 0  # bytes of it that are held
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         while self.more:
             message = await self._receive()
-            self.left = message["type"] == "http.disconnect"
+            self.left = message["type"] == "http.disconnect" or CUT_OFF in self._scope
             self.more = not self.left and message.get("more_body", False)
             if piece := message.get("body", b""):
                 yield piece

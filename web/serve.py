@@ -10,13 +10,12 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from web.front import Front, Refused
-from web.problems import refusal_of
+from web.front import CUT_OFF, Front, Refused, Scope
 from web.settings import SettingError, Settings
 
 FAREWELL = 0.5  # seconds in which new requests are told of the end before the socket is closed
@@ -47,7 +46,7 @@ class Server(uvicorn.Server):
     def __init__(self, front: Front, settings: Settings) -> None:
         self.front = front
         self._stop_seconds = settings.stop_seconds
-        self._connection = _protocol(settings)
+        self._connection = _protocol(front, settings)
         super().__init__(
             uvicorn.Config(
                 front,
@@ -106,7 +105,7 @@ class Server(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def _protocol(settings: Settings) -> type[HttpToolsProtocol]:
+def _protocol(front: Front, settings: Settings) -> type[HttpToolsProtocol]:
     idle: dict[HttpToolsProtocol, None] = {}  # connections without a request, the longest idle first
     limit = settings.max_head_kb << 10
 
@@ -140,9 +139,17 @@ def _protocol(settings: Settings) -> type[HttpToolsProtocol]:
                     self.send_400_response("")
 
         def eof_received(self) -> bool:  # type: ignore[override]
-            """Whoever says that nothing more will come is answered all the same, where a whole request has."""
+            """Whoever says that nothing more will come is answered all the same: what they asked, or that a part is missing."""
             self._ended = True
-            return self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body)
+            if self._in_head and not self._refused:
+                self.send_400_response("")
+            if self.cycle is None or self.cycle.response_complete:
+                return False
+            if self.cycle.more_body:
+                cast(Scope, self.cycle.scope)[CUT_OFF] = True
+                self.cycle.more_body = False
+                self.cycle.message_event.set()
+            return True
 
         def on_message_begin(self) -> None:
             self._in_head, self._fields, self._unfinished = True, 0, 0
@@ -176,10 +183,10 @@ def _protocol(settings: Settings) -> type[HttpToolsProtocol]:
                 refused = Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head", message)
             else:
                 refused = Refused(HTTPStatus.BAD_REQUEST, "no_http", "this is no HTTP request; send one as RFC 9112 has it")
-            status, headers, body = refusal_of(refused)
-            headers |= {"Content-Length": str(len(body)), "Connection": "close"}
-            lines = [f"HTTP/1.1 {status:d} {refused.status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
-            self.transport.write("\r\n".join((*lines, "", "")).encode() + body)
+            answer = front.turn_away(self.client, refused)
+            headers = (*answer.headers, ("Connection", "close"))
+            lines = [f"HTTP/1.1 {refused.status:d} {refused.status.phrase}", *(f"{name}: {value}" for name, value in headers)]
+            self.transport.write("\r\n".join((*lines, "", "")).encode() + answer.body)
             if self.cycle is None or self.cycle.response_complete:
                 self._refused = True
                 self.transport.write_eof()  # closed on who still sends, the answer might be lost
