@@ -16,9 +16,9 @@ serve: .venv/installed
 	$(BIN)/python -m indexer first --gallery $(GALLERY) $(if $(DATA),--data $(DATA))
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/python server.py --gallery $(GALLERY) --host $(HOST) --port $(PORT)
 
-# One process more than there are cores: the tests of Milvus mostly wait for it.
+# Two processes more than there are cores: the tests of Milvus mostly wait for it.
 test: .venv/installed-dev .milvus/tried check
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --maxprocesses 4 --dist worksteal
 
 check: .venv/installed-dev
 	$(BIN)/ruff check .

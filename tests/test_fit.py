@@ -79,6 +79,7 @@ def test_of_several_checkpoints_the_mean_is_fitted(data: Path, trained: Path, tm
 
 
 def test_a_fitted_net_finds_more_of_a_class(doodles: SketchSet) -> None:
+    doodles = doodles.select(np.arange(0, len(doodles), 2))
     torch.manual_seed(0)
     net = build_net("trazonet", len(doodles.classes), 64)
     shipped = to_torch(load_checkpoint(find_checkpoint("trazonet.qd345")).weights)

@@ -20,11 +20,14 @@ from nets.training.teachers import Teachers
 from sketches.raster import RasterSpec, rasterise
 from sketches.sketch_set import SketchSet
 
+SMALL = RasterSpec(size=32, padding=1)
 
-def teacher(path: Path, classes: tuple[str, ...], seed: int) -> Path:
+
+def teacher(path: Path, classes: tuple[str, ...], seed: int, view: RasterSpec | None = None) -> Path:
+    view = view or RasterSpec()
     torch.manual_seed(seed)
-    weights = from_torch(build_net("trazonet", len(classes), 64).state_dict())
-    save_checkpoint(path, Checkpoint(CheckpointConfig("trazonet", classes, RasterSpec()), weights))
+    weights = from_torch(build_net("trazonet", len(classes), view.size).state_dict())
+    save_checkpoint(path, Checkpoint(CheckpointConfig("trazonet", classes, view), weights))
     return path
 
 
@@ -82,15 +85,16 @@ def test_a_recipe_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> Non
 @pytest.mark.parametrize("teaching", [0.0, 0.5, 1.0])
 def test_a_student_follows_labels_and_teachers_as_far_as_it_is_told_to(teaching: float, tmp_path: Path) -> None:
     """The labels of one and the same drawing say the class that the teacher finds least likely."""
-    teachers = Teachers([teacher(tmp_path / "one.safetensors", ("a", "b", "c"), 1)], ("a", "b", "c"), "cpu", "float32")
+    classes = ("a", "b", "c")
+    teachers = Teachers([teacher(tmp_path / "one.safetensors", classes, 1, SMALL)], classes, "cpu", "float32")
     torch.manual_seed(0)
-    rasters = torch.randint(256, (1, 1, 64, 64), dtype=torch.uint8).expand(16, 1, 64, 64)
+    rasters = torch.randint(256, (1, 1, 32, 32), dtype=torch.uint8).expand(4, 1, 32, 32)
     theirs = teachers.answer([rasters])[0]
     recipe = Recipe("test", teaching=teaching, ema=0.0, learning_rate=1e-2)
-    learner = Learner(build_net("trazonet", 3, 64), recipe, 40, "cpu", "float32", teachers=teachers)
-    labels = theirs.argmin().expand(16)
-    for _ in range(40):
-        learner.step(Batch(rasters, labels, (rasters,), torch.full((16,), 1 - teaching)))
+    learner = Learner(build_net("trazonet", 3, 32), recipe, 60, "cpu", "float32", teachers=teachers)
+    labels = theirs.argmin().expand(4)
+    for _ in range(60):
+        learner.step(Batch(rasters, labels, (rasters,), torch.full((4,), 1 - teaching)))
     probabilities = torch.softmax(learner.kept(rasters.float() / 255).logits, dim=1)[0]
     label = torch.nn.functional.one_hot(labels[0], 3)
     expected = teaching * theirs + (1 - teaching) * label

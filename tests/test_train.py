@@ -62,9 +62,9 @@ def test_training_learns_and_says_what_it_did(data: Path, tmp_path: Path, capsys
 
 def test_a_run_can_start_from_a_checkpoint(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = tmp_path / "trazonet.first.safetensors", tmp_path / "trazonet.second.safetensors"
-    options = ("--epochs", "3", "--batch-size", "32")
-    assert main(command(data, first, *options)) == 0
-    assert main(command(data, second, *options, "--init", str(first))) == 0
+    options = ("--batch-size", "32", "--epochs")
+    assert main(command(data, first, *options, "3")) == 0
+    assert main(command(data, second, *options, "1", "--init", str(first))) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["init"]["checkpoint"] == "trazonet.first"
     cold, warm = (load_checkpoint(out).config.training["history"] for out in (first, second))
     assert warm[0]["loss"] < cold[0]["loss"] - 0.2
@@ -72,7 +72,7 @@ def test_a_run_can_start_from_a_checkpoint(data: Path, tmp_path: Path, capsys: p
     fewer = tmp_path / "few.txt"
     fewer.write_text("sun\ncat\n")
     third = tmp_path / "trazonet.third.safetensors"
-    assert main(command(data, third, "--epochs", "1", "--batch-size", "32", "--init", str(first), "--classes", str(fewer))) == 0
+    assert main(command(data, third, *options, "1", "--init", str(first), "--classes", str(fewer))) == 0
     assert load_checkpoint(third).config.classes == ("sun", "cat")
     assert main(command(data, tmp_path / "sknet.x.safetensors", "--net", "sknet", "--init", str(first))) == 2
     assert "same architecture" in capsys.readouterr().err
@@ -146,7 +146,7 @@ main(sys.argv[1:])
 def test_killed_and_called_again_it_ends_with_the_same_weights(
     data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = ("--epochs", "2", "--batch-size", "32", "--seed", "7")
+    options = ("--epochs", "2", "--batch-size", "32", "--epoch-per-class", "20", "--seed", "7")
     whole, killed = tmp_path / "a" / "net.safetensors", tmp_path / "b" / "net.safetensors"
     died = subprocess.run([sys.executable, "-c", KILLED, *command(data, killed, *options)], capture_output=True)
     assert died.returncode == -signal.SIGKILL and not killed.exists()
@@ -161,7 +161,7 @@ def test_killed_and_called_again_it_ends_with_the_same_weights(
 
 def test_it_stops_early_when_nothing_gets_better(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.safetensors"
-    lazy = ("--epochs", "40", "--batch-size", "64", "--learning-rate", "1e-12", "--patience", "2")
+    lazy = ("--epochs", "40", "--batch-size", "50", "--epoch-per-class", "20", "--learning-rate", "1e-12", "--patience", "2")
     assert main(command(data, out, *lazy)) == 0
     config = load_checkpoint(out).config
     assert len(config.training["history"]) - config.training["kept_epoch"] == 2
@@ -218,7 +218,7 @@ def test_classes_that_are_answered_well_rest() -> None:
 def test_penalised_training_has_the_same_length_in_more_epochs(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "net.safetensors"
     # It begins with a net that knows these classes and hardly moves it, so that nothing hangs on what a run happens to learn.
-    options = ("--epochs", "3", "--batch-size", "32", "--epoch-per-class", "40", "--penalised", "--patience", "100")
+    options = ("--epochs", "3", "--batch-size", "16", "--epoch-per-class", "20", "--penalised", "--patience", "100")
     assert main(command(data, out, *options, "--init", "trazonet.qd345", "--learning-rate", "1e-9")) == 0
     training = load_checkpoint(out).config.training
     assert training["steps"] == 18 and training["recipe"]["penalised"]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import eigh
 
 SHRINKAGE = 3.0  # towards the mean variance; chosen on drawings of classes that were trained and of others: nets/LOG.md
 
@@ -20,11 +21,14 @@ def fit_within_class(described: Floats, labels: npt.NDArray[np.int64], dimension
     sums = np.zeros((len(classes), described.shape[1]))
     np.add.at(sums, numbers, described)
     within = described - (sums / counts[:, None])[numbers]
-    variances, directions = np.linalg.eigh(within.T @ within / len(described))
-    damped = (np.maximum(variances, 0) + max(SHRINKAGE * variances.mean(), 1e-12)) ** -0.5  # 0 where each class has one drawing
-    normalise = (directions * damped) @ directions.T  # (D, D)
-    centred = (described - mean) @ normalise
-    components = np.linalg.eigh(centred.T @ centred)[1][:, -dimensions:]
-    weight = (normalise @ components).T
-    weight /= np.linalg.norm((described - mean) @ weight.T, axis=1).mean()
+    covariance = within.T @ within / len(described)
+    shrunk = max(SHRINKAGE * covariance.trace() / len(covariance), 1e-12)  # that is 0 where each class has one drawing
+    covariance[np.diag_indices_from(covariance)] += shrunk
+    centred = described - mean
+    # v with as much of all variance as there can be where v' covariance v = 1: dividing the one out, and the principal
+    # components of what that leaves, in one step.
+    last = len(covariance) - 1
+    among = last + 1 - dimensions, last
+    weight = eigh(centred.T @ centred, covariance, subset_by_index=among, overwrite_a=True, overwrite_b=True)[1].T
+    weight /= np.linalg.norm(centred @ weight.T, axis=1).mean()
     return weight.astype(np.float32), (-weight @ mean).astype(np.float32)
