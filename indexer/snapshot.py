@@ -61,6 +61,9 @@ IDS, SORTED_IDS, SORTED_ROWS, VIEW_ITEMS, EMBEDDINGS = (
 )
 FILES = {CLASSES, RECORDS, STARTS, IDS, SORTED_IDS, SORTED_ROWS, VIEW_ITEMS, EMBEDDINGS, CHECKPOINT}  # and the index
 
+# By digest and name, as long as anybody holds them.
+_loaded: weakref.WeakValueDictionary[tuple[str, str], Encoder] = weakref.WeakValueDictionary()
+
 AT_OPENING = 512 << 20  # bytes: a smaller snapshot is checked whole when it is opened, within a second; a larger one meanwhile
 
 
@@ -145,16 +148,16 @@ class Snapshot:
 
     @cached_property
     def encoder(self) -> Encoder:
-        try:
-            return Encoder(self.net_file, name=self.manifest.checkpoint)
-        except CheckpointError as error:
-            raise SnapshotError(f"{error}; rebuild the gallery with a checkpoint of this version") from error
-
-    def share(self, encoder: Encoder) -> None:
-        """Use a net that is loaded already, if it is this snapshot's: a fold keeps the net, and it takes 100 MB to load."""
-        self._files[CHECKPOINT].verify()
-        if encoder.sha256 == self.manifest.net:
-            self.encoder = encoder
+        """Snapshots of one net share it while any of them is open: a fold keeps the net, and it takes 100 MB to load."""
+        file = self.net_file
+        encoder = _loaded.get((self.manifest.net, self.manifest.checkpoint))
+        if encoder is None:
+            try:
+                encoder = Encoder(file, name=self.manifest.checkpoint)
+            except CheckpointError as error:
+                raise SnapshotError(f"{error}; rebuild the gallery with a checkpoint of this version") from error
+            _loaded[encoder.sha256, encoder.name] = encoder
+        return encoder
 
     @cached_property
     def index(self) -> faiss.Index | None:

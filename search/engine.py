@@ -110,16 +110,13 @@ class SearchEngine(ABC):
     encoder: Encoder
 
     @classmethod
-    def open(cls, gallery: Gallery, before: "SearchEngine | None" = None) -> "SearchEngine":
-        """The gallery's current snapshot with all changes since; a large one is checked meanwhile. Raises GalleryError.
-
-        The net of the engine `before` is shared where it is the same one.
-        """
+    def open(cls, gallery: Gallery) -> "SearchEngine":
+        """The gallery's current snapshot with all changes since; a large one is checked meanwhile. Raises GalleryError."""
         from search.local import LocalEngine  # it is one of these
         from search.milvus import MilvusEngine
 
         kind = LocalEngine if isinstance(gallery, Path) else MilvusEngine
-        return kind.open(gallery, before)
+        return kind.open(gallery)
 
     @property
     @abstractmethod

@@ -201,7 +201,7 @@ class LiveGallery:
         with _held(self._loading, LOAD_WAIT, "another snapshot is being opened; ask again in a moment"):
             opened = None
             if _current(self.gallery)[0] != self._engine.snapshot.name:
-                opened = SearchEngine.open(self.gallery, before=self._engine)
+                opened = SearchEngine.open(self.gallery)
             with _held(self._swapping, WAIT, "the gallery is catching up; ask again in a moment"):
                 (self._engine if opened is None else opened).catch_up()  # with what was added while it was opened
                 if opened is not None:

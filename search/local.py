@@ -73,12 +73,9 @@ class LocalEngine(SearchEngine):
         self.catch_up()
 
     @classmethod
-    def open(cls, gallery: Gallery, before: SearchEngine | None = None) -> "LocalEngine":
+    def open(cls, gallery: Gallery) -> "LocalEngine":
         assert isinstance(gallery, Path)
-        snapshot = open_current(gallery)
-        if before is not None:
-            snapshot.share(before.encoder)
-        engine = cls(snapshot, Overlay(gallery))
+        engine = cls(open_current(gallery), Overlay(gallery))
         if not engine.snapshot.checked:
             stop = threading.Event()
             weakref.finalize(engine, stop.set)

@@ -57,7 +57,7 @@ class MilvusEngine(SearchEngine):
         self._note(lines)
 
     @classmethod
-    def open(cls, gallery: Gallery, before: SearchEngine | None = None) -> "MilvusEngine":
+    def open(cls, gallery: Gallery) -> "MilvusEngine":
         assert isinstance(gallery, Address)
         return cls(gallery_at(gallery).snapshot())
 

@@ -199,7 +199,7 @@ def test_vectors_that_are_not_vectors_are_refused(tmp_path: Path, capsys: pytest
 @pytest.mark.quickdraw
 def test_the_shipped_checkpoint_on_real_drawings_equals_scikit_learn(quickdraw: Path, encoder: Encoder) -> None:
     test = PROTOCOLS["qd100"].test(quickdraw)
-    some = test.select(np.flatnonzero(test.labels < 12))  # 600 drawings: scikit-learn takes its time
+    some = test.select(np.flatnonzero(test.labels < 6))  # 300 drawings: scikit-learn takes its time
     embeddings, _ = encoder.encode(some)
     result = leave_one_out(embeddings, some.labels, some.ids, some.classes)
     assert result.map == pytest.approx(by_scikit_learn(embeddings, some.labels), abs=1e-9)

@@ -1,6 +1,7 @@
 """The nearest views of a snapshot beside brute force, with every kind of index, filter and removal."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,15 @@ from sketches.sketch import as_strokes
 COUNT, CLASSES = 2_000, 7
 
 
+@cache
 def vectors(count: int = COUNT, seed: int = 0) -> np.ndarray:
     """(count, 640) float16 around 40 centres; every tenth is the same as the one before it."""
     rng = np.random.default_rng(seed)
     found = rng.normal(size=(40, 640))[rng.integers(40, size=count)] + 0.6 * rng.normal(size=(count, 640))
     found[10::10] = found[9:-1:10]
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float16)
+    found = (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float16)
+    found.flags.writeable = False  # all tests share it
+    return found
 
 
 def snapshot_of(gallery: Path, encoder: Encoder, spec: IndexSpec) -> Snapshot:

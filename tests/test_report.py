@@ -26,7 +26,7 @@ from sketches.unfinished import first_part
 @pytest.fixture(scope="module")
 def report(gallery: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("reports") / "new" / "report"
-    assert main(["report", "--gallery", str(gallery), "--out", str(folder), "--robustness", "40"]) == 0
+    assert main(["report", "--gallery", str(gallery), "--out", str(folder), "--robustness", "20"]) == 0
     return folder
 
 

@@ -55,7 +55,7 @@ def test_the_seed_decides() -> None:
 
 
 def test_the_command_compares_pictures_with_strokes(gallery: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["uploads", "--gallery", str(gallery), "--queries", "24", "--kinds", "clean", "noise"]
+    command = ["uploads", "--gallery", str(gallery), "--queries", "12", "--kinds", "clean", "noise"]
     assert main(command) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [one["kind"] for one in result["uploads"]] == ["clean", "noise", "noise", "noise"]
