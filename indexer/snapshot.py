@@ -256,8 +256,11 @@ class Snapshot:
     def item(self, row: int) -> Item:
         return decode_item(self._record(self.views_of(row)[0]), int(self.ids[row]), self.kind(row))
 
-    def name_of(self, row: int) -> str:
-        return name_of(self._record(self.views_of(row)[0]))
+    def kinds_and_names(self, rows: npt.NDArray[np.int64]) -> list[tuple[str, str]]:
+        """Of items (n,)."""
+        views = np.searchsorted(self.view_items, rows.astype(self.view_items.dtype)).tolist()
+        kinds = self.kinds_of(rows).tolist()
+        return [(self.kinds[kind], name_of(self._record(view))) for kind, view in zip(kinds, views, strict=True)]
 
     def strokes(self, row: int) -> Strokes:
         """The item's own drawing."""

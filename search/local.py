@@ -296,10 +296,14 @@ class LocalEngine(SearchEngine):
         return self._hits([(float("nan"), key) for key in chosen], question.offset, changed.additions)
 
     def _hits(self, chosen: Iterable[tuple[float, int]], offset: int, additions: Additions) -> tuple[Hit, ...]:
-        hits: list[Hit] = []
-        for distance, key in chosen:
-            kind, name = self._words_of(key, additions)
-            hits.append(Hit(key, label_of(kind), distance, offset + len(hits) + 1, name, set_of(kind)))
+        found = list(chosen)
+        rows = self.snapshot.rows(np.array([key for _, key in found if key not in additions.items], np.uint64))
+        words = iter(self.snapshot.kinds_and_names(rows))
+        hits = []
+        for rank, (distance, key) in enumerate(found, offset + 1):
+            added = additions.items.get(key)
+            kind, name = (kind_of(added), added.name) if added else next(words)
+            hits.append(Hit(key, label_of(kind), distance, rank, name, set_of(kind)))
         return tuple(hits)
 
     def _matches(self, text: str, kinds: frozenset[str] | None, changed: _Changed) -> tuple[npt.NDArray[np.bool_], list[Item]]:
@@ -338,15 +342,6 @@ class LocalEngine(SearchEngine):
             if len(items) >= wanted or len(views) < count:
                 return dict(zip(snapshot.ids[items].tolist(), (squares[first] + beyond).tolist(), strict=True))
             count *= 2  # items with many views
-
-    def _words_of(self, key: int, additions: Additions) -> tuple[str, str]:
-        """Kind and name of an item that was found."""
-        added = additions.items.get(key)
-        if added is not None:
-            return kind_of(added), added.name
-        row = self.snapshot.row(key)
-        assert row is not None
-        return self.snapshot.kind(row), self.snapshot.name_of(row)
 
 
 def _check(snapshot: Snapshot, stop: threading.Event) -> None:
