@@ -23,8 +23,9 @@ import numpy as np
 from evaluation.provenance import provenance
 from indexer.errors import SnapshotError
 from indexer.index import Nearest
+from indexer.manifest import checked_files, read_manifest
 from indexer.pointer import current_snapshot
-from indexer.snapshot import Snapshot, checked_files, open_snapshot, read_manifest
+from indexer.snapshot import Snapshot, open_snapshot
 
 ASKED = 30
 

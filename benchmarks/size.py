@@ -30,8 +30,9 @@ from evaluation.provenance import provenance
 from indexer.build import MEMORY, write_snapshot, writing
 from indexer.exact import agreement_of
 from indexer.index import IndexSpec, Nearest, decoded, parse_index
+from indexer.manifest import EMBEDDINGS, INDEX
 from indexer.pointer import history, publish
-from indexer.snapshot import EMBEDDINGS, INDEX, open_current
+from indexer.snapshot import open_current
 from search.live import LiveGallery
 from search.local import LocalEngine
 

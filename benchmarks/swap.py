@@ -20,9 +20,9 @@ import numpy as np
 import requests
 
 from evaluation.serving import server
+from indexer.manifest import CHECKPOINT
 from indexer.pointer import SNAPSHOTS, history, publish
 from indexer.rebuild import Gate, rebuild
-from indexer.snapshot import CHECKPOINT
 from nets.checkpoint import load_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from search.local import LocalEngine

@@ -24,6 +24,7 @@ from indexer.first import first_gallery
 from indexer.fold import fold
 from indexer.housekeeping import collect, entries, verify
 from indexer.index import IndexSpec, parse_index
+from indexer.manifest import Manifest
 from indexer.milvus import build as on_milvus
 from indexer.milvus import keeping
 from indexer.milvus.address import Address, parse_gallery
@@ -34,7 +35,7 @@ from indexer.overlay import MAX_BY, WAIT
 from indexer.pointer import current_snapshot
 from indexer.rebuild import Gate, own_checkpoint, rebuild
 from indexer.rollback import rollback
-from indexer.snapshot import Manifest, open_current
+from indexer.snapshot import open_current
 from indexer.upgrade import upgrade
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint
 from nets.encoder import Encoder

@@ -14,9 +14,10 @@ from indexer.database import replace_with
 from indexer.durable import sync
 from indexer.errors import GalleryError, OverlayError, SnapshotError
 from indexer.housekeeping import readable_manifest
+from indexer.manifest import MANIFEST, Manifest, read_manifest
 from indexer.overlay import CHANGES, Overlay
 from indexer.pointer import SNAPSHOTS, Pointer, current_snapshot, point, pointing, read_pointer
-from indexer.snapshot import MANIFEST, Manifest, open_snapshot, read_manifest
+from indexer.snapshot import open_snapshot
 
 _CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES, errno.ENOTSUP)
 

@@ -27,9 +27,7 @@ from indexer.errors import GalleryError
 from indexer.exact import agreement
 from indexer.index import IndexSpec, Nearest, fill_index, index_for, train_index
 from indexer.kind import label_of
-from indexer.overlay import Overlay
-from indexer.pointer import SNAPSHOTS, history, publish
-from indexer.snapshot import (
+from indexer.manifest import (
     CHECKPOINT,
     CLASSES,
     EMBEDDINGS,
@@ -41,12 +39,14 @@ from indexer.snapshot import (
     STARTS,
     VIEW_ITEMS,
     Manifest,
-    Snapshot,
     checked_files,
     digest_files,
     read_manifest,
     seal,
 )
+from indexer.overlay import Overlay
+from indexer.pointer import SNAPSHOTS, history, publish
+from indexer.snapshot import Snapshot
 from indexer.spool import Spool, sorted_parts
 from nets.digest import sha256_of
 from nets.encoder import Encoder

@@ -8,13 +8,14 @@ from indexer.build import write_snapshot, writing
 from indexer.contents import contents
 from indexer.entry import Entry
 from indexer.errors import GalleryError
+from indexer.manifest import Manifest, read_manifest
 from indexer.milvus.address import Gallery
 from indexer.milvus.build import take_over
 from indexer.milvus.changes import settle
 from indexer.milvus.gallery import MilvusSnapshot, gallery_at
 from indexer.overlay import Overlay
 from indexer.pointer import history, publish
-from indexer.snapshot import Manifest, Snapshot, open_current, read_manifest
+from indexer.snapshot import Snapshot, open_current
 
 
 def copy(source: Gallery, target: Gallery) -> Manifest:

@@ -9,8 +9,8 @@ import numpy as np
 
 from indexer.build import build
 from indexer.errors import GalleryError
+from indexer.manifest import Manifest, read_manifest
 from indexer.pointer import CURRENT, current_snapshot
-from indexer.snapshot import Manifest, read_manifest
 from nets.checkpoint import find_checkpoint
 from nets.encoder import Encoder
 from sketches.doodles import DOODLES, doodle, write_doodles

@@ -6,9 +6,9 @@ from pathlib import Path
 from indexer.build import writing
 from indexer.errors import GalleryError
 from indexer.housekeeping import readable_manifest, remove_snapshots
+from indexer.manifest import Manifest
 from indexer.pointer import SNAPSHOTS, read_pointer
 from indexer.rebuild import SAME_NET, Gate, own_checkpoint, rebuild
-from indexer.snapshot import Manifest
 from nets.encoder import Encoder
 
 

@@ -13,9 +13,10 @@ from indexer.errors import SnapshotError
 from indexer.exact import agreement
 from indexer.index import Nearest
 from indexer.lease import claimed
+from indexer.manifest import EMBEDDINGS, MANIFEST, Manifest, read_manifest
 from indexer.overlay import Overlay
 from indexer.pointer import SNAPSHOTS, Pointer, current_snapshot, point, pointing, read_pointer, snapshot_folder
-from indexer.snapshot import EMBEDDINGS, MANIFEST, Manifest, open_snapshot, read_manifest
+from indexer.snapshot import open_snapshot
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from indexer.build import MEMORY, write_snapshot, writing
 from indexer.contents import contents
 from indexer.errors import NotPublished
 from indexer.index import IndexSpec
+from indexer.manifest import CHECKPOINT, Manifest, read_manifest
 from indexer.overlay import Overlay
 from indexer.pointer import current_snapshot, publish
-from indexer.snapshot import CHECKPOINT, Manifest, Snapshot, open_current, read_manifest
+from indexer.snapshot import Snapshot, open_current
 from nets.encoder import Encoder
 
 SAME_NET = "same net"  # what stands for the gate where nothing had to be judged

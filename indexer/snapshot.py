@@ -19,14 +19,12 @@ GALLERY/
         └── checkpoint.safetensors   the net that made them: a query must be embedded by the same
 """
 
-import hashlib
 import json
 import logging
 import os
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,12 +33,27 @@ import faiss
 import numpy as np
 import numpy.typing as npt
 
-from indexer.checked import DIGEST, CheckedArray, CheckedFile, block_digests
-from indexer.durable import sync
+from indexer.checked import CheckedArray, CheckedFile
 from indexer.entry import Entry
 from indexer.errors import SnapshotError
 from indexer.kind import label_of
 from indexer.lease import lease
+from indexer.manifest import (
+    CHECKPOINT,
+    CLASSES,
+    EMBEDDINGS,
+    IDS,
+    INDEX,
+    MANIFEST,
+    RECORDS,
+    SORTED_IDS,
+    SORTED_ROWS,
+    STARTS,
+    VIEW_ITEMS,
+    Manifest,
+    checked_files,
+    read_manifest,
+)
 from indexer.pointer import current_snapshot
 from indexer.record import decode_item, decode_view, name_of, strokes_of
 from indexer.view import View
@@ -53,54 +66,10 @@ from sketches.sketch_set import SketchSet
 
 log = logging.getLogger(__name__)
 
-FORMAT = 3
-MANIFEST, DIGESTS, INDEX, CHECKPOINT = "manifest.json", "digests.bin", "index.faiss", "checkpoint.safetensors"
-CLASSES, RECORDS, STARTS = "classes.json", "records.bin", "record_starts.npy"
-IDS, SORTED_IDS, SORTED_ROWS, VIEW_ITEMS, EMBEDDINGS = (
-    f"{name}.npy" for name in ("ids", "sorted_ids", "sorted_rows", "view_items", "embeddings")
-)
-FILES = {CLASSES, RECORDS, STARTS, IDS, SORTED_IDS, SORTED_ROWS, VIEW_ITEMS, EMBEDDINGS, CHECKPOINT}  # and the index
-
 # By digest and name, as long as anybody holds them.
 _loaded: weakref.WeakValueDictionary[tuple[str, str], Encoder] = weakref.WeakValueDictionary()
 
 AT_OPENING = 512 << 20  # bytes: a smaller snapshot is checked whole when it is opened, within a second; a larger one meanwhile
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a snapshot says of itself.
-
-    size, views  items, and embeddings: an item has one or several
-    dimensions   of the embeddings: the first ones of 1024, the others are zero
-    checkpoint   name of the checkpoint; net: its sha256
-    raster       the checkpoint's view (sketches/view.py), for people to read
-    factory      the index, in FAISS's words, and `search` its parameters (indexer/index.py)
-    source       where the drawings came from: protocol or per-class limit
-    last_change  number of the last change made online that this snapshot holds
-    last_view    the same of further drawings of items, which the first snapshots of this format left in the database
-    quality      what was measured before it was published
-    files        of every file beside the manifest its size in bytes, and the sha256 of its blocks' digests
-    """
-
-    created: str
-    size: int
-    views: int
-    dimensions: int
-    classes: int
-    checkpoint: str
-    net: str
-    raster: Mapping[str, Any]
-    factory: str
-    search: Mapping[str, int]
-    source: Mapping[str, Any]
-    build_seconds: float
-    versions: Mapping[str, str]
-    files: Mapping[str, Mapping[str, Any]]
-    last_change: int = 0
-    last_view: int = 0
-    quality: Mapping[str, Any] = field(default_factory=dict)
-    format: int = FORMAT
 
 
 class Snapshot:
@@ -352,71 +321,3 @@ def open_snapshot(folder: Path, whole: bool = False) -> Snapshot:
         raise
     weakref.finalize(snapshot, os.close, held)
     return snapshot
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Raises SnapshotError where it is missing, changed, of another format, or lists other files than a snapshot has."""
-    path = folder / MANIFEST
-    try:
-        content = path.read_bytes()
-        record = json.loads(content)
-        found = record["format"]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise SnapshotError(f"{path} cannot be read ({error}); build the gallery again") from error
-    if not folder.name.endswith(f"-{_digest(content)}"):
-        raise SnapshotError(f"{path} was changed after the build; build the gallery again")
-    if found != FORMAT:
-        raise SnapshotError(
-            f"{path} has format {found}; this version reads {FORMAT}: "
-            f"`python -m indexer upgrade --gallery {folder.parents[1]}` takes older galleries over"
-        )
-    try:
-        manifest = Manifest(**record)
-    except TypeError as error:
-        raise SnapshotError(f"{path} cannot be read ({error}); build the gallery again") from error
-    if set(manifest.files) - {INDEX} != FILES | {DIGESTS}:
-        raise SnapshotError(f"{path} does not list the files of a snapshot; build the gallery again")
-    return manifest
-
-
-def checked_files(folder: Path, manifest: Manifest) -> dict[str, CheckedFile]:
-    """The files, with the digests of their blocks. Raises SnapshotError."""
-    path = folder / DIGESTS
-    digests = path.read_bytes() if path.is_file() else b""
-    if hashlib.sha256(digests).hexdigest() != manifest.files[DIGESTS]["sha256"]:
-        raise SnapshotError(f"{path} is missing or was changed after the build; build the gallery again")
-    files, place = {}, 0
-    for name, told in manifest.files.items():
-        if name != DIGESTS:
-            files[name] = CheckedFile(folder / name, told["bytes"], digests[place : place + told["blocks"] * DIGEST])
-            place += told["blocks"] * DIGEST
-    return files
-
-
-def digest_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Write the digests of a folder of finished files; what the manifest says of them."""
-    told: dict[str, dict[str, Any]] = {}
-    every = b""
-    for path in sorted(folder.iterdir()):
-        digests = block_digests(path)
-        told[path.name] = {"bytes": path.stat().st_size, "blocks": len(digests) // DIGEST}
-        every += digests
-    (folder / DIGESTS).write_bytes(every)
-    told[DIGESTS] = {"bytes": len(every), "sha256": hashlib.sha256(every).hexdigest()}
-    return told
-
-
-def seal(folder: Path, manifest: Manifest, snapshots: Path) -> Path:
-    """Write the manifest into a folder of finished files and move it among the snapshots, all on the disk; its new place."""
-    content = (json.dumps(asdict(manifest), indent=2) + "\n").encode()
-    (folder / MANIFEST).write_bytes(content)
-    for path in (*folder.iterdir(), folder):
-        sync(path)
-    stamp = manifest.created.translate(str.maketrans("", "", "-:")).replace("+0000", "Z")
-    place = folder.rename(snapshots / f"{stamp}-{_digest(content)}")
-    sync(snapshots)
-    return place
-
-
-def _digest(manifest: bytes) -> str:
-    return hashlib.sha256(manifest).hexdigest()[:16]

@@ -18,11 +18,11 @@ from indexer.build import write_snapshot, writing
 from indexer.entry import Entry
 from indexer.errors import GalleryError, SnapshotError
 from indexer.kind import kind_of
+from indexer.manifest import FORMAT, MANIFEST
 from indexer.online import embed_items
 from indexer.overlay import Overlay
 from indexer.pointer import current_snapshot, history, publish
 from indexer.record import encode_item
-from indexer.snapshot import FORMAT, MANIFEST
 from nets.checkpoint import CheckpointError
 from nets.digest import sha256_of
 from nets.encoder import Encoder

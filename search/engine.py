@@ -18,9 +18,9 @@ from scipy.special import softmax
 
 from indexer.entry import Entry
 from indexer.errors import GalleryError
+from indexer.manifest import Manifest
 from indexer.milvus.address import Gallery
 from indexer.overlay import Added
-from indexer.snapshot import Manifest
 from indexer.view import View
 from nets.embedding import EMBEDDING_DIM
 from nets.encoder import Encoder

@@ -11,8 +11,8 @@ from loopback import answering, nobody
 
 from indexer import first
 from indexer.__main__ import main
+from indexer.manifest import read_manifest
 from indexer.pointer import current_snapshot
-from indexer.snapshot import read_manifest
 from search.engine import SearchEngine
 from sketches.doodles import DOODLES, write_doodles
 from sketches.symbols import read_symbols

@@ -18,8 +18,8 @@ from sketches.doodles import doodle
 from sketches.sketch import as_drawing
 from sketches.sketch_set import SketchSet
 from tests.conftest import Served, serving
+from web.answers import MapAnswer
 from web.maps import Maps
-from web.schemas import MapAnswer
 
 
 @pytest.fixture(scope="module")

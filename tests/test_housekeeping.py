@@ -15,12 +15,13 @@ from indexer.build import build
 from indexer.errors import GalleryBusy, GalleryError, NotPublished, SnapshotError
 from indexer.housekeeping import collect, entries, verify
 from indexer.lease import claimed
+from indexer.manifest import MANIFEST
 from indexer.online import change_gallery
 from indexer.overlay import CHANGES, Overlay
 from indexer.pointer import CURRENT, SNAPSHOTS, current_snapshot, history, publish
 from indexer.rebuild import Gate, rebuild
 from indexer.rollback import rollback
-from indexer.snapshot import MANIFEST, open_current, open_snapshot
+from indexer.snapshot import open_current, open_snapshot
 from nets.checkpoint import DEFAULT
 from nets.encoder import Encoder
 from search.engine import SearchEngine

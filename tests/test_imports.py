@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ORDER = ["sketches", "nets", "indexer", "search", "evaluation"]
 ALLOWED = {room: set(ORDER[: place + 1]) for place, room in enumerate(ORDER)}
-# The schemas quote limits of search and sketches; a problem tells what a gallery's failure says.
+# The shapes of questions quote limits of search and sketches; a problem tells what a gallery's failure says.
 ALLOWED["web"] = {"web", "search", "sketches", "indexer"}
 ALLOWED["server.py"] = {"web", "search", "sketches", "indexer"}
 

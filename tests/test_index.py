@@ -15,8 +15,9 @@ from indexer.entry import Entry
 from indexer.errors import GalleryError
 from indexer.exact import agreement, exact_furthest, exact_neighbours
 from indexer.index import IndexSpec, Nearest, Removed, index_for, parse_index
+from indexer.manifest import EMBEDDINGS
 from indexer.record import encode_item
-from indexer.snapshot import EMBEDDINGS, Snapshot, open_snapshot
+from indexer.snapshot import Snapshot, open_snapshot
 from nets.encoder import Encoder
 from sketches.item import Item
 from sketches.sketch import as_strokes

@@ -10,10 +10,10 @@ from neighbours import nearest
 
 from indexer.backup import backup, restore
 from indexer.housekeeping import collect
+from indexer.manifest import MANIFEST
 from indexer.pointer import current_snapshot, history, publish
 from indexer.rebuild import Gate, rebuild
 from indexer.rollback import rollback
-from indexer.snapshot import MANIFEST
 from nets.encoder import Encoder
 from search.engine import SearchEngine
 from search.live import LiveGallery

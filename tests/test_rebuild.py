@@ -14,10 +14,11 @@ from indexer.__main__ import main
 from indexer.build import build
 from indexer.embedding import BLOCK
 from indexer.errors import GalleryError, NotPublished
+from indexer.manifest import read_manifest
 from indexer.online import change_gallery
 from indexer.pointer import current_snapshot, history
 from indexer.rebuild import Gate, rebuild
-from indexer.snapshot import open_current, open_snapshot, read_manifest
+from indexer.snapshot import open_current, open_snapshot
 from nets.encoder import Encoder
 from sketches.item import Look
 from sketches.sketch import Sketch

@@ -11,19 +11,10 @@ from search.results import UnknownSketch
 from sketches.item import Item
 from sketches.sketch import Sketch, as_drawing
 from sketches.svg import write_svg
+from web.answers import ClassAnswer, ClassesAnswer, ExampleAnswer, MapAnswer, PlaceAnswer, Problem, SetAnswer, SketchAnswer
 from web.application import Application, id_of
 from web.overview import Overview, overview_of
-from web.schemas import (
-    ClassAnswer,
-    ClassesAnswer,
-    ExampleAnswer,
-    MapAnswer,
-    PlaceAnswer,
-    PlaceQuery,
-    Problem,
-    SetAnswer,
-    SketchAnswer,
-)
+from web.questions import PlaceQuery
 from web.searching import strokes_of
 
 

@@ -7,9 +7,10 @@ from spectree import Response as Answers
 
 from sketches.item import Picture
 from sketches.sketch import Strokes
+from web.answers import Problem, ReloadAnswer, SketchAnswer
 from web.application import Application, id_of
 from web.browsing import sketch_answer
-from web.schemas import NewStrokes, NewUpload, Problem, ReloadAnswer, SketchAnswer
+from web.questions import NewStrokes, NewUpload
 from web.searching import strokes_of
 
 

@@ -2,8 +2,8 @@
 
 import re
 
+from web.answers import FieldError
 from web.problems import InvalidRequest
-from web.schemas import FieldError
 
 HEAD = 16 << 10  # bytes of a part's head, and of what may stand before the first part
 PARTS = 1_000  # fields and files of a form

@@ -4,8 +4,8 @@ from flask import Response, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from indexer.errors import GalleryUnreachable
+from web.answers import ReadyAnswer
 from web.application import Application
-from web.schemas import ReadyAnswer
 
 
 def add_operating_routes(trazo: Application) -> None:

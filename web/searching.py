@@ -17,13 +17,8 @@ from sketches.errors import DamagedSketch
 from sketches.item import Look
 from sketches.reading import Reading
 from sketches.sketch import Strokes, as_drawing, as_strokes
-from web.application import Application, id_of
-from web.problems import InvalidRequest
-from web.schemas import (
-    ExamplesQuery,
+from web.answers import (
     ExplainAnswer,
-    ExplainQuery,
-    ExplainUpload,
     FieldError,
     GuessAnswer,
     HitAnswer,
@@ -32,6 +27,13 @@ from web.schemas import (
     RegionAnswer,
     SearchAnswer,
     SearchesAnswer,
+)
+from web.application import Application, id_of
+from web.problems import InvalidRequest
+from web.questions import (
+    ExamplesQuery,
+    ExplainQuery,
+    ExplainUpload,
     SearchesQuery,
     SearchQuery,
     SimilarQuery,

@@ -9,8 +9,9 @@ from indexer.overlay import MAX_BY
 from indexer.view import View
 from sketches.item import plain_text
 from sketches.sketch import as_drawing
+from web.answers import AllViewsAnswer, Problem, RemovedAnswer, ViewAnswer, ViewsAnswer
 from web.application import Application, id_of
-from web.schemas import AllViewsAnswer, NewView, Problem, RemovedAnswer, ViewAnswer, ViewsAnswer, ViewsByQuery, ViewsQuery
+from web.questions import NewView, ViewsByQuery, ViewsQuery
 from web.searching import strokes_of
 
 

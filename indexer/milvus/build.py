@@ -21,6 +21,7 @@ from tqdm import tqdm
 from indexer.entry import Entry, item_entries
 from indexer.errors import GalleryError, NotPublished
 from indexer.kind import label_of
+from indexer.manifest import Manifest
 from indexer.milvus.changes import settle
 from indexer.milvus.gallery import CANDIDATE, PUBLISHED, MilvusGallery, MilvusSnapshot, written
 from indexer.milvus.nearest import MilvusIndex, milvus_index_for, recall, sampled
@@ -29,7 +30,6 @@ from indexer.milvus.server import WORK
 from indexer.milvus.tables import SNAPSHOT, count, create, drop, pages, rows_with
 from indexer.rebuild import JUDGED, SAME_NET, Gate, Judge
 from indexer.record import look_of
-from indexer.snapshot import Manifest
 from indexer.stored import checksum, unsigned
 from nets.embedding import padded
 from nets.encoder import Encoder

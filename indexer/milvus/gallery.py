@@ -13,13 +13,13 @@ from typing import Any
 
 from indexer.entry import Entry
 from indexer.errors import GalleryError, SnapshotError
+from indexer.manifest import CHECKPOINT, FORMAT, Manifest
 from indexer.milvus.address import Address
 from indexer.milvus.files import Files
 from indexer.milvus.log import Log
 from indexer.milvus.rows import COLUMNS, entry_of
 from indexer.milvus.server import WORK, NotThere, server_of
 from indexer.milvus.tables import pages
-from indexer.snapshot import CHECKPOINT, FORMAT, Manifest
 from nets.checkpoint import CheckpointError
 from nets.encoder import Encoder
 
