@@ -6,6 +6,7 @@ options are seen by everyone on the machine.
 
 import argparse
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ class Rule:
     metavar: str | None = None
     required: bool = False
     secret: bool = False
+    usually: str = ""  # the default in words, where it hangs on the machine
 
 
 def _setting(default: Any, help: str, least: float | None = None, most: float | None = None, **rule: Any) -> Any:
@@ -78,7 +80,11 @@ class Settings:
     )
 
     threads: int = _setting(
-        4, "searches answered side by side: as many as there are cores, and two more, as some wait for a file to be read", 1, 64
+        min(len(os.sched_getaffinity(0)) + 1, 64),
+        "searches answered side by side: one more than there are cores, as some wait for a file to be read",
+        1,
+        64,
+        usually="one more than there are cores",
     )
     queue: int = _setting(32, "searches that may wait; beyond, 503 at once, as a late answer helps nobody", 0, 1_000)
     batch_queue: int = _setting(
@@ -169,6 +175,11 @@ def rules() -> dict[str, Rule]:
     return {field.name: field.metadata["rule"] for field in dataclasses.fields(Settings)}
 
 
+def _usual(name: str) -> str:
+    rule, value = rules()[name], default(name)
+    return "" if rule.required or value in ("", ()) else f"default {rule.usually or value}"
+
+
 def default(name: str) -> Any:
     return next(field.default for field in dataclasses.fields(Settings) if field.name == name)
 
@@ -239,7 +250,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, rule in rules().items():
         if rule.secret:
             continue
-        words = [rule.help, bounds(name), "" if rule.required or default(name) in ("", ()) else f"default {default(name)}"]
+        words = [rule.help, bounds(name), _usual(name)]
         parser.add_argument(
             option(name),
             metavar=rule.metavar or name.rpartition("_")[2].upper(),
