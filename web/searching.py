@@ -3,7 +3,8 @@
 import math
 import time
 from dataclasses import asdict
-from typing import TypedDict
+from http import HTTPStatus
+from typing import Any, TypedDict
 
 import numpy as np
 from flask import Response, jsonify, request
@@ -42,6 +43,8 @@ from web.questions import (
     _Drawing,
 )
 
+_Sent = tuple[SearchAnswer, HTTPStatus, dict[str, str]]  # with what it has for fields: those never set are left out
+
 
 class _Options(TypedDict):
     """What the engine's questions have in common."""
@@ -57,7 +60,7 @@ def add_search_routes(trazo: Application) -> None:
 
     @app.post("/api/search")
     @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
-    def search(json: SearchQuery, form: UploadQuery) -> Response:
+    def search(json: SearchQuery, form: UploadQuery) -> _Sent:
         """The sketches nearest to a drawing, sent as JSON, or as a picture or SVG file in multipart form data; or to a text."""
         if json:
             return _sent(_search(live.engine, json))
@@ -79,7 +82,7 @@ def add_search_routes(trazo: Application) -> None:
 
     @app.post("/api/search/batch")
     @api.validate(resp=Answers(HTTP_200=SearchesAnswer, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
-    def search_batch(json: SearchesQuery) -> Response:
+    def search_batch(json: SearchesQuery) -> SearchesAnswer:
         """The answers to up to 64 searches, all from one snapshot; where one is wrong, none is answered."""
         engine = live.engine
         answers = []
@@ -89,18 +92,18 @@ def add_search_routes(trazo: Application) -> None:
             except (InvalidRequest, SearchError, DamagedSketch) as error:
                 field = error.errors[0].field if isinstance(error, InvalidRequest) else error.field
                 raise InvalidRequest([FieldError(field=f"queries.{number}.{field}", message=str(error))]) from error
-        return jsonify({"answers": [_plain(answer) for answer in answers]})
+        return SearchesAnswer(answers=answers)
 
     @app.post("/api/search/examples")
     @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_404=Problem, HTTP_413=Problem, HTTP_415=Problem, HTTP_503=Problem))
-    def search_examples(json: ExamplesQuery) -> Response:
+    def search_examples(json: ExamplesQuery) -> _Sent:
         """The sketches nearest to several of the gallery at once, and far from others; these themselves are left out."""
         like, unlike = ([id_of(key) for key in keys] for keys in (json.like, json.unlike))
         return _sent(_answer(live.engine.similar_to_examples(like, unlike, json.k, json.classes, **_asked(json))))
 
     @app.get("/api/sketches/<key>/similar")
     @api.validate(resp=Answers(HTTP_200=SearchAnswer, HTTP_404=Problem, HTTP_503=Problem))
-    def similar(key: str, query: SimilarQuery) -> Response:
+    def similar(key: str, query: SimilarQuery) -> _Sent:
         """The sketches nearest to one of the gallery, which itself is left out."""
         return _sent(_answer(live.engine.similar_to_id(id_of(key), query.k, query.classes, **_asked(query))))
 
@@ -143,7 +146,8 @@ def _search(engine: SearchEngine, query: SearchQuery) -> SearchAnswer:
         raise InvalidRequest([FieldError(field="embedding", message="send a drawing or an embedding, not both")])
     embedding = np.array(query.embedding, np.float32)
     answer = _answer(engine.similar_to_embedding(embedding, query.k, query.classes, **_asked(query)))
-    answer.embedding = query.embedding if query.return_embedding else None
+    if query.return_embedding:
+        answer.embedding = query.embedding
     return answer
 
 
@@ -169,6 +173,11 @@ def _answer(
     timed = request.environ.get("trazo.request")
     if timed is not None:
         timed.stages = {name: timed.stages.get(name, 0.0) + ms for name, ms in stages.items()}
+    more: dict[str, Any] = {}  # what is not always there
+    if reading:
+        more |= {"notes": list(reading.notes), "others": [as_drawing(strokes) for strokes in reading.others]}
+    if with_embedding and results.embedding is not None:
+        more["embedding"] = results.embedding.tolist()
     return SearchAnswer(
         snapshot=results.snapshot,
         took_ms=round(sum(stages.values()), 3),
@@ -185,20 +194,11 @@ def _answer(
         ],
         guesses=[GuessAnswer(label=guess.label, probability=guess.probability) for guess in results.guesses],
         seen=as_drawing(reading.strokes) if reading else None,
-        notes=list(reading.notes) if reading else [],
-        others=[as_drawing(strokes) for strokes in reading.others] if reading else [],
-        embedding=results.embedding.tolist() if with_embedding and results.embedding is not None else None,
+        **more,
     )
 
 
-def _sent(answer: SearchAnswer) -> Response:
-    sent = jsonify(_plain(answer))
+def _sent(answer: SearchAnswer) -> _Sent:
     timed = request.environ.get("trazo.request")
-    if timed is not None:
-        sent.headers["Server-Timing"] = ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in timed.stages.items())
-    return sent
-
-
-def _plain(answer: SearchAnswer) -> dict[str, object]:
-    absent = {"embedding"} if answer.embedding is None else set()
-    return answer.model_dump(exclude=absent | ({"notes", "others"} if answer.seen is None else set()))
+    stages = timed.stages.items() if timed is not None else ()
+    return answer, HTTPStatus.OK, {"Server-Timing": ", ".join(f"{stage};dur={ms:.3f}" for stage, ms in stages)}
