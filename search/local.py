@@ -302,7 +302,7 @@ class LocalEngine(SearchEngine):
         hits = []
         for rank, (distance, key) in enumerate(found, offset + 1):
             added = additions.items.get(key)
-            kind, name = (kind_of(added), added.name) if added else next(words)
+            kind, name = next(words) if added is None else (kind_of(added), added.name)
             hits.append(Hit(key, label_of(kind), distance, rank, name, set_of(kind)))
         return tuple(hits)
 

@@ -118,6 +118,8 @@ def test_who_shuts_the_line_after_a_request_is_answered(served: Served) -> None:
         (3 * request, 3 * [b"200"]),
         (request[:-2], [b"400"]),
         (b"?" + request, [b"400"]),
+        (request + request[:-2], [b"200"]),  # what came in whole is answered, and nothing is said in its place
+        (request + b"?" + request, [b"200"]),
     ):
         with connect(served) as sock:
             sock.sendall(sent)

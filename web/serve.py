@@ -178,6 +178,9 @@ def _protocol(front: Front, settings: Settings) -> type[HttpToolsProtocol]:
                 self._rest()
 
         def send_400_response(self, msg: str) -> None:
+            if self.cycle is not None and not (self.cycle.response_complete or self.cycle.more_body):
+                self._refused = self._ended = True  # a whole request came before: it is answered, and that is the end
+                return
             if max(self._fields, self._unfinished) > limit:
                 message = f"the head of a request is read up to {settings.max_head_kb} kB; send fewer headers"
                 refused = Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head", message)
