@@ -16,6 +16,7 @@ from indexer.milvus.gallery import MilvusSnapshot, gallery_at
 from indexer.overlay import Overlay
 from indexer.pointer import history, publish
 from indexer.snapshot import Snapshot, open_current
+from nets.encoder import Encoder
 
 
 def copy(source: Gallery, target: Gallery) -> Manifest:
@@ -30,16 +31,18 @@ def copy(source: Gallery, target: Gallery) -> Manifest:
     if isinstance(source, Path):
         snapshot, overlay = open_current(source), Overlay(source)
         entries = contents(snapshot, overlay, snapshot.manifest.net, overlay.last())
+        # Its own: the net that open snapshots share may have come from a file that is gone, and it is written again.
+        encoder = Encoder(snapshot.net_file, name=snapshot.manifest.checkpoint)
     else:
         snapshot = gallery_at(source).snapshot()
         settle(snapshot)
-        entries = _together(snapshot)
+        entries, encoder = _together(snapshot), snapshot.encoder
     told = {**snapshot.manifest.source, "copied_from": source.name}
     if not isinstance(target, Path):
-        return take_over(gallery_at(target), entries, snapshot.encoder, told)
+        return take_over(gallery_at(target), entries, encoder, told)
     target.mkdir(parents=True, exist_ok=True)
     with writing(target):
-        folder = write_snapshot(target, entries, snapshot.encoder, source=told, last_change=0)
+        folder = write_snapshot(target, entries, encoder, source=told, last_change=0)
         publish(target, folder.name)
     return read_manifest(folder)
 
