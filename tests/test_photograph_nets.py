@@ -14,7 +14,6 @@ from torch.nn import functional as F
 from nets.__main__ import main
 from nets.architectures.photograph import LiteBackbone, PhotographNet, SamePadded, SameStem
 from nets.architectures.registry import build_net
-from nets.architectures.transformer import TransformerBackbone
 from nets.checkpoint import load_checkpoint
 from nets.encoder import Encoder
 from nets.training.features import Frozen, cached_features
@@ -156,7 +155,9 @@ PREPARED = {
 
 @pytest.mark.parametrize("kind", MODELS)
 def test_features_are_what_the_model_pools(kind: str) -> None:
-    from transformers import AutoConfig, AutoModel
+    from transformers import AutoConfig, AutoModel  # that takes seconds, for every process that collects tests
+
+    from nets.architectures.transformer import TransformerBackbone
 
     torch.manual_seed(0)
     configuration = AutoConfig.for_model(kind, **MODELS[kind])

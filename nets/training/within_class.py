@@ -27,8 +27,8 @@ def fit_within_class(described: Floats, labels: npt.NDArray[np.int64], dimension
     centred = described - mean
     # v with as much of all variance as there can be where v' covariance v = 1: dividing the one out, and the principal
     # components of what that leaves, in one step.
-    last = len(covariance) - 1
-    among = last + 1 - dimensions, last
-    weight = eigh(centred.T @ centred, covariance, subset_by_index=among, overwrite_a=True, overwrite_b=True)[1].T
+    # All of them by "divide and conquer" come as soon as some by the default, and four times as soon as all by it.
+    vectors = eigh(centred.T @ centred, covariance, driver="gvd", overwrite_a=True, overwrite_b=True)[1]
+    weight = vectors[:, -dimensions:].T
     weight /= np.linalg.norm(centred @ weight.T, axis=1).mean()
     return weight.astype(np.float32), (-weight @ mean).astype(np.float32)

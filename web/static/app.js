@@ -1,34 +1,22 @@
 // The page: what is asked (a drawing, a file, sketches of the gallery) and what is shown.
 
-import { MAX_K, addView, curl, explain, getClasses, getMap, getSketch, placeOnMap, search } from "./api.js";
+import { MAX_K, addView, curl, getClasses, getMap, getSketch, placeOnMap, search } from "./api.js";
 import { Canvas } from "./canvas.js";
 import { calledSo, card, isSign, start } from "./card.js";
+import { EXAMPLE } from "./example.js";
 import { fromFragment, toFragment } from "./link.js";
 import { GalleryMap } from "./map.js";
 import { hasClass, narrow, narrowed, offer, onNarrow } from "./narrow.js";
 import { become, explainRegions, hideRegions, looksAt, showItem } from "./pictured.js";
+import { copy, say, tell, tellWhatWasRead } from "./status.js";
+import { rememberAs, remembered } from "./visitor.js";
+import { explainStrokes } from "./why.js";
 
-// A cat in a hurry, to start from.
-const EXAMPLE = [
-  [[60, 52, 58, 92, 128, 164, 198, 206, 196], [92, 60, 22, 62, 56, 62, 20, 58, 92]],
-  [[60, 44, 48, 84, 130, 178, 212, 216, 196], [92, 130, 172, 208, 218, 206, 172, 128, 92]],
-  [[98, 94, 100, 104, 98], [116, 126, 134, 124, 116]],
-  [[158, 154, 160, 164, 158], [116, 126, 134, 124, 116]],
-  [[120, 138, 129, 120], [150, 150, 162, 150]],
-  [[129, 126, 112, 100], [162, 178, 184, 176]],
-  [[129, 134, 148, 158], [162, 178, 184, 176]],
-  [[96, 30], [158, 146]],
-  [[96, 32], [168, 176]],
-  [[164, 232], [158, 146]],
-  [[164, 230], [168, 176]],
-];
 const PAGE = 24; // results, and as many more with each "More"
 const AREA = 120; // sketches of an area of the map that are shown
 
 const $ = (id) => document.getElementById(id);
-const [paper, picture, hint, legend, guesses, status, results, more] = [
-  ...["paper", "picture", "hint", "legend", "guesses", "status", "results", "more"].map($),
-];
+const [paper, picture, hint, legend, guesses, results, more] = ["paper", "picture", "hint", "legend", "guesses", "results", "more"].map($);
 const canvas = new Canvas($("canvas"), (strokes) => ask(strokes.length ? { strokes } : null));
 
 const map = new GalleryMap($("map"), showArea);
@@ -89,7 +77,7 @@ async function run() {
     if (found.seen) canvas.show(found.seen);
     say(`${summary(found.hits)} ${Math.round(performance.now() - started)} ms.`);
     if (map.data && found.snapshot !== map.data.snapshot) map.data = null; // places of another snapshot mean nothing
-    if (found.seen) told(found);
+    if (found.seen) tellWhatWasRead(found, (strokes) => canvas.load(strokes));
     mark();
   } catch (error) {
     if (signal.aborted) return;
@@ -208,7 +196,7 @@ const act = {
       return;
     }
     try {
-      const distance = pictured ? await explainRegions(id, query.file, heat) : await explainStrokes(id);
+      const distance = pictured ? await explainRegions(id, query.file) : await explainStrokes(id, canvas);
       if (distance === null) return;
       tell(`The match with this ${label} (${distance.toFixed(3)}) rests on what is red; without what is blue it would be closer.`);
       paper.scrollIntoView({ block: "nearest" });
@@ -217,16 +205,6 @@ const act = {
     }
   },
 };
-
-/** Colour the strokes by what they do to the match with a sketch; the distance, or null where something else is drawn by then. */
-async function explainStrokes(id) {
-  const drawn = canvas.strokes;
-  const { distance, parts } = await explain(drawn, id);
-  if (canvas.changedSince(drawn)) return null;
-  const most = Math.max(...parts.map(({ change }) => Math.abs(change ?? 0)), 1e-6);
-  canvas.colour(parts.map(({ stroke, change }) => ({ stroke, colour: heat((change ?? most) / most) })));
-  return distance;
-}
 
 /** What was drawn becomes one more drawing of a sketch. */
 async function thatIsTheOne({ id, label, name }, button) {
@@ -242,13 +220,6 @@ async function thatIsTheOne({ id, label, name }, button) {
     button.disabled = false;
     say(error.message, true);
   }
-}
-
-/** A colour from blue (-1) over grey (0) to red (1). */
-function heat(share) {
-  const [r, g, b] = share > 0 ? [201, 42, 42] : [25, 113, 194];
-  const mix = (value) => Math.round(190 + (value - 190) * Math.min(1, Math.abs(share)));
-  return `rgb(${mix(r)} ${mix(g)} ${mix(b)})`;
 }
 
 /** Put a sketch among the examples, or take it out again; together they are the query. */
@@ -312,53 +283,6 @@ async function restore() {
 function clear() {
   narrow({ ...narrowed(), text: "" });
   canvas.clear();
-}
-
-/** What this browser keeps of a visitor; nothing where it may not. */
-function remembered(name) {
-  try {
-    return localStorage.getItem(`trazo-${name}`) ?? "";
-  } catch {
-    return "";
-  }
-}
-
-function rememberAs(name, value) {
-  try {
-    localStorage.setItem(`trazo-${name}`, value);
-  } catch {
-    // then it is asked again the next time
-  }
-}
-
-function say(words, problem = false) {
-  status.textContent = words;
-  status.classList.toggle("problem", problem);
-}
-
-function tell(words) {
-  legend.textContent = words;
-  legend.hidden = false;
-}
-
-/** What was read of a file, what was left out, and the other drawings on the sheet. */
-function told({ notes = [], others = [] }) {
-  tell(["What was read of your picture", ...notes].join("; ") + ".");
-  others.forEach((strokes, number) => {
-    const button = Object.assign(document.createElement("button"), { type: "button", className: "plain" });
-    button.textContent = others.length > 1 ? `Search drawing ${number + 2}` : "Search the other one";
-    button.addEventListener("click", () => canvas.load(strokes));
-    legend.append(" ", button);
-  });
-}
-
-async function copy(what, words) {
-  try {
-    await navigator.clipboard.writeText(words);
-    say(`Copied the ${what}.`);
-  } catch {
-    prompt("Copy this:", words); // no clipboard without https
-  }
 }
 
 $("undo").addEventListener("click", () => canvas.undo());

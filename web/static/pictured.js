@@ -1,6 +1,7 @@
 // Galleries of pictures: what is searched with is shown large, in place of the canvas, and explained by its regions.
 
 import { explainPicture, thumbnail } from "./api.js";
+import { heat } from "./why.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const [picture, regions] = ["picture", "regions"].map((id) => document.getElementById(id));
@@ -30,7 +31,7 @@ export function showItem(id) {
  * Colour the regions of the picture, which is this file or one of the gallery, by what they do to its match with an item;
  * the distance, or null where another picture is shown by then.
  */
-export async function explainRegions(id, file, colourOf) {
+export async function explainRegions(id, file) {
   const shown = picture.src;
   const told = await explainPicture(file ?? (await fetch(shown).then((answer) => answer.blob())), id);
   if (picture.src !== shown) return null;
@@ -42,7 +43,7 @@ export async function explainRegions(id, file, colourOf) {
       const share = change === null ? 1 : change / most;
       const places = { x: x * picture.naturalWidth, y: y * picture.naturalHeight, width: width * picture.naturalWidth, height: height * picture.naturalHeight };
       for (const [name, value] of Object.entries(places)) cell.setAttribute(name, value);
-      cell.setAttribute("fill", colourOf(share));
+      cell.setAttribute("fill", heat(share));
       cell.setAttribute("fill-opacity", 0.65 * Math.min(1, Math.abs(share)));
       return cell;
     }),
