@@ -9,22 +9,29 @@ DATA ?=
 
 BIN := .venv/bin
 
-.PHONY: serve test check clean
+.PHONY: serve test check lint types suite clean
 
 # Huge pages (where there are any) save 5 % of a net's time.
 serve: .venv/installed
 	$(BIN)/python -m indexer first --gallery $(GALLERY) $(if $(DATA),--data $(DATA))
 	GLIBC_TUNABLES=glibc.malloc.hugetlb=1 $(BIN)/python server.py --gallery $(GALLERY) --host $(HOST) --port $(PORT)
 
-# Two processes more than there are cores: the tests of Milvus mostly wait for it.
-test: .venv/installed-dev .milvus/tried check
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --maxprocesses 4 --dist worksteal
+# Types are checked beside the tests, which leave a sixth of two cores idle.
+test: .venv/installed-dev .milvus/tried lint
+	$(MAKE) --no-print-directory --jobs=2 types suite
 
-check: .venv/installed-dev
+check: lint types
+
+lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv/installed-dev
 	$(BIN)/mypy
-	$(BIN)/mypy server.py
+
+# Two processes more than there are cores: the tests of Milvus mostly wait for it.
+suite: .venv/installed-dev .milvus/tried
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --maxprocesses 4 --dist worksteal
 
 clean:
 	rm -rf .venv .milvus .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -201,11 +201,18 @@ def _variant(path: Path, **buffers: float) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def forty(doodles: SketchSet, encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A gallery of 40 doodles of 5 classes; tests do not change it."""
+    folder = tmp_path_factory.mktemp("forty")
+    build(folder, doodles.select(np.arange(40)), encoder, {"doodles": True})
+    return folder
+
+
 @pytest.fixture
-def small(doodles: SketchSet, encoder: Encoder, tmp_path: Path) -> Path:
-    """A gallery of 40 doodles of 5 classes."""
-    build(tmp_path, doodles.select(np.arange(40)), encoder, {"doodles": True})
-    return tmp_path
+def small(forty: Path, tmp_path: Path) -> Path:
+    """A copy of that gallery, for the test alone."""
+    return shutil.copytree(forty, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.fixture
