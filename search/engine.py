@@ -25,6 +25,7 @@ from indexer.view import View
 from nets.embedding import EMBEDDING_DIM
 from nets.encoder import Encoder
 from search.kinds import Kinds
+from search.question import Question
 from search.results import Guess, Hit, Results, SearchError
 from sketches.item import Item, Look, Picture
 from sketches.photograph import PhotographSpec, as_photograph
@@ -33,36 +34,10 @@ from sketches.sketch import Sketch, Strokes, check_strokes
 from sketches.upload import read_upload
 from sketches.view import takes_pictures
 
-MAX_K = 1_000
-MAX_OFFSET = 10_000
 GUESSES = 3  # that are answered
 LIKELY = 10  # that items are called by
 
 Embedding = npt.NDArray[np.float32]  # (1024,)
-
-
-@dataclass(frozen=True)
-class Question:
-    """How many, from which place on, how far, of which classes and sets, and called what.
-
-    `likely` has what a drawing may be: items that are called so come nearer. Raises SearchError for what nobody can answer.
-    """
-
-    k: int
-    offset: int
-    max_distance: float | None
-    classes: Sequence[str] | None
-    sets: Sequence[str] | None
-    text: str
-    likely: tuple[Guess, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.k <= MAX_K:
-            raise SearchError(f"k is {self.k}; it must be within 1..{MAX_K}", field="k")
-        if not 0 <= self.offset <= MAX_OFFSET:
-            raise SearchError(f"offset is {self.offset}; it must be within 0..{MAX_OFFSET}", field="offset")
-        if self.max_distance is not None and not 0 <= self.max_distance < float("inf"):
-            raise SearchError("max_distance is a distance: a number of 0 or more", field="max_distance")
 
 
 class Served(Protocol):

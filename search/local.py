@@ -23,8 +23,9 @@ from indexer.rows import Mark
 from indexer.snapshot import Snapshot, open_current
 from indexer.view import View
 from search.additions import Additions
-from search.engine import Embedding, Question, Sample, SearchEngine
+from search.engine import Embedding, Sample, SearchEngine
 from search.kinds import Kinds
+from search.question import Question
 from search.results import Hit, UnknownSketch
 from search.words import Words
 from sketches.item import Item

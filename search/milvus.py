@@ -25,8 +25,9 @@ from indexer.record import decode_item, decode_view
 from indexer.stored import signed, unsigned
 from indexer.view import View
 from nets.embedding import EMBEDDING_DIM, padded
-from search.engine import Embedding, Question, Sample, SearchEngine
+from search.engine import Embedding, Sample, SearchEngine
 from search.kinds import Kinds
+from search.question import Question
 from search.results import Hit, SearchError, UnknownSketch
 from sketches.item import Item
 

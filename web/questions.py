@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, FailFast, Field, Wi
 from werkzeug.datastructures import FileStorage
 
 from indexer.overlay import MAX_BY
-from search.engine import MAX_K, MAX_OFFSET
+from search.question import MAX_K, MAX_OFFSET
 from search.words import MAX_TEXT
 from sketches.item import MAX_LABEL, MAX_SET
 from sketches.sketch import MAX_POINTS, MAX_STROKES
