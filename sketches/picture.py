@@ -27,6 +27,11 @@ MAX_SIDE = 640  # what is kept: enough for any drawing, and quick
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 STRIP = 1_000_000  # pixels that are converted at once
 MAX_FRAMES = 300
+# What Pillow raises of damaged files: a KeyError of a frame without its palette, a ZeroDivisionError of one without a time.
+DAMAGED = (
+    *(OSError, EOFError, SyntaxError, ValueError, LookupError, ArithmeticError, TypeError, RuntimeError, struct.error),
+    Image.DecompressionBombError,
+)
 MOVING = ("GIF", "WEBP", "PNG", "AVIF")  # several frames are a film; in a TIFF they are pages
 
 
@@ -57,18 +62,7 @@ def read_picture(data: bytes) -> Picture:
         if data[4:11] == b"ftyphei" and "HEIF" not in FORMATS:
             raise PictureError("HEIC photos are read where pillow-heif is installed; save the photo as JPEG") from error
         raise PictureError(f"not a picture in a format that is read here ({', '.join(FORMATS)}, or SVG)") from error
-    except (
-        Image.DecompressionBombError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        struct.error,
-        EOFError,
-        MemoryError,
-        RuntimeError,
-        TypeError,  # Pillow's, of a page of a TIFF that has no size
-        cv2.error,
-    ) as error:
+    except (*DAMAGED, MemoryError, cv2.error) as error:
         if isinstance(error, PictureError):
             raise
         raise PictureError(f"the picture is damaged ({error})") from error

@@ -6,7 +6,6 @@ text (its look depends on fonts outside the file), links, other programs' elemen
 """
 
 import base64
-import binascii
 import re
 import zlib
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from xml.parsers import expat
 from PIL import Image
 
 from sketches.errors import DamagedSketch
+from sketches.picture import DAMAGED
 
 NAMESPACE = "http://www.w3.org/2000/svg"
 MAX_CHARACTERS = 20_000_000  # of the file unpacked, its entities filled in
@@ -216,5 +216,5 @@ def _is_small_bitmap(address: str) -> bool:
     try:
         with Image.open(BytesIO(base64.b64decode(found[1])), formats=("PNG", "JPEG", "GIF", "WEBP")) as picture:
             return picture.size[0] * picture.size[1] <= MAX_BITMAP
-    except (OSError, ValueError, SyntaxError, binascii.Error, Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except (*DAMAGED, Image.DecompressionBombWarning):
         return False

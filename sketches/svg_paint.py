@@ -4,6 +4,7 @@ This says where the lines of a drawing are. Whether they can be seen is decided 
 what is rare (clips, masks, markers, gradients without colour) need not be known here.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +13,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 import numpy.typing as npt
 
+from sketches.errors import DamagedSketch
 from sketches.sketch import Stroke
 from sketches.svg_outline import Outline, Piece, TooMuch, ellipse, numbers, path, polyline, rectangle
 from sketches.svg_place import STILL, Matrix, after, length, transform, viewport
@@ -54,8 +56,13 @@ class _Placed:
 
 
 def fit_viewport(root: Element, side: int = SIDE) -> tuple[int, int]:
-    """Give the root a size of at most `side` pixels and a viewBox; the size. The picture's shape stays as the file says."""
+    """Give the root a size of at most `side` pixels and a viewBox; the size. The picture's shape stays as the file says.
+
+    Raises DamagedSketch for a size of which no picture can be made.
+    """
     box = numbers(root.get("viewBox", ""))
+    if not all(map(math.isfinite, box)):
+        box = []
     width, height = (length(root.get(name, "")) for name in ("width", "height"))
     if len(box) != 4 or box[2] <= 0 or box[3] <= 0:
         if not (width > 0 and height > 0):
@@ -69,6 +76,8 @@ def fit_viewport(root: Element, side: int = SIDE) -> tuple[int, int]:
             (width, width * box[3] / box[2]) if width > 0 else (height * box[2] / box[3], height) if height > 0 else box[2:]
         )
     scale = side / max(width, height)
+    if not (math.isfinite(scale) and math.isfinite(width + height)):
+        raise DamagedSketch("the SVG is too large or too small for numbers to say; give its root a viewBox", field="file")
     size = max(1, round(width * scale)), max(1, round(height * scale))
     for name, value in zip(("width", "height"), size, strict=True):
         root.set(name, str(value))

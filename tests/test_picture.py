@@ -125,6 +125,21 @@ def test_a_damaged_picture_is_refused_or_read_but_never_crashes(format: str) -> 
             assert max(read_picture(bytes(data[: rng.integers(len(data) // 2, len(data) + 1)])).shape) <= MAX_SIDE
 
 
+@pytest.mark.parametrize("format", ["GIF", "TIFF", "PNG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("mode", ["L", "P"])
+def test_nor_does_one_of_several_frames(format: str, mode: str) -> None:
+    """Frames are counted before any is decoded, and Pillow raises IndexError and KeyError of those that are damaged."""
+    picture = GREY.convert(mode if format in ("GIF", "TIFF", "PNG") else "L")
+    whole = saved(picture, format, save_all=True, append_images=[picture.rotate(90), picture.rotate(180)])
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        data = bytearray(whole)
+        for place in rng.integers(len(data), size=rng.integers(1, 8)):
+            data[place] = rng.integers(256)
+        with suppress(PictureError):
+            assert max(read_picture(bytes(data)).shape) <= MAX_SIDE
+
+
 def test_a_film_whose_first_frame_is_damaged_is_refused() -> None:
     film = saved(GREY, "PNG", save_all=True, append_images=[GREY.rotate(90)])
     data = film.index(b"IDAT")

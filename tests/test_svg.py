@@ -21,6 +21,7 @@ from sketches.svg_document import NAMESPACE
 from sketches.svg_outline import TooMuch, numbers, path, polyline
 from sketches.svg_paint import flattened, shapes
 from sketches.svg_place import STILL
+from sketches.thumbnail import thumbnail
 from sketches.upload import read_file
 from tests.drawings import drawings
 
@@ -266,6 +267,19 @@ def test_odd_attributes_are_read_or_refused_but_never_crash(seed: int) -> None:
 
     with suppress(DamagedSketch):
         assert read_svg(svg(re.sub(r'\b\d+|[MCSQTAz](?=[ 0-9"])', odd, EVERYTHING)))
+
+
+SIZES = st.sampled_from(["", "0", "-1", "1e-400", "1e-320", "1e-30", "8", "1e30", "1e300", "1e308", "1e400", "nan", "3em"])
+
+
+@settings(max_examples=60)
+@given(SIZES, SIZES, st.lists(SIZES, max_size=5))
+def test_a_root_of_any_size_is_read_or_refused(width: str, height: str, box: list[str]) -> None:
+    file = svg(f"<g {LINE}>{LEAF}</g>", f'width="{width}" height="{height}" viewBox="{" ".join(box)}"')
+    with suppress(DamagedSketch):
+        assert read_svg(file).strokes
+    with suppress(DamagedSketch):
+        assert thumbnail(file).data
 
 
 @pytest.mark.parametrize("closed", [True, False])
