@@ -16,8 +16,8 @@ import numpy as np
 from benchmarks.fuzz import encoded
 from evaluation.provenance import provenance
 from indexer.snapshot import open_current
+from sketches.reader import Reader
 from sketches.upload import read_file
-from web.reader import Reader
 
 KINDS = ("svg", "png", "jpeg", "webp")
 WARM_UP = 20

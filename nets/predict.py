@@ -18,9 +18,10 @@ from sketches.binary import read_binary
 from sketches.errors import PictureError, SketchError
 from sketches.item import Look, Picture
 from sketches.ndjson import read_ndjson
-from sketches.photograph import as_photograph, colours_of
+from sketches.photograph import colours_of
+from sketches.reader import patient
 from sketches.scan import ink_of, ink_of_strokes
-from sketches.upload import SUFFIXES, read_file
+from sketches.upload import SUFFIXES
 from sketches.view import takes_pictures, takes_strokes
 
 READERS = {".ndjson": read_ndjson, ".bin": read_binary}
@@ -91,7 +92,7 @@ def _looks(encoder: Encoder, files: Sequence[Path]) -> Iterator[tuple[str, Look 
                     yield f"{path}:{number}", drawing.strokes
             else:
                 data = path.read_bytes()
-                yield str(path), as_photograph(data) if pictures else read_file(data).strokes
+                yield str(path), patient().look(data) if pictures else patient().read(data).strokes
         except SketchError as error:
             yield str(path), error
         except OSError as error:

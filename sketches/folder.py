@@ -5,9 +5,11 @@ import logging
 import os
 import re
 import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 
 from tqdm import tqdm
@@ -16,13 +18,12 @@ from sketches.binary import read_binary
 from sketches.errors import DamagedSketch, DatasetError, SketchError
 from sketches.item import MAX_LABEL, MAX_SET, Item
 from sketches.ndjson import Damaged, read_ndjson
-from sketches.photograph import as_photograph
 from sketches.picture_set import PictureSet
+from sketches.reader import AT_ONCE, patient
 from sketches.sketch import Sketch
 from sketches.sketch_set import SketchSet
 from sketches.table import TABLES, Entry, entry_of, read_table, table_files
-from sketches.thumbnail import thumbnail
-from sketches.upload import SUFFIXES, read_file
+from sketches.upload import SUFFIXES
 
 log = logging.getLogger(__name__)
 
@@ -226,17 +227,22 @@ def _read(
     """Each item with the file that it is of."""
     counts: Counter[str] = Counter()
     first: dict[int, str] = {}  # files of pictures by id, to name the copies of one
-    for file in tqdm(files, "reading", unit="file", leave=False, disable=None):
-        if file.path.suffix.lower() in _READERS:
+
+    def wanted(file: _File) -> bool:
+        return per_class is None or counts[file.label] < per_class
+
+    chosen = (file for file in tqdm(files, "reading", unit="file", leave=False, disable=None) if wanted(file))
+    for file, read in _ahead(chosen, partial(_picture, table=table, traced=traced)):
+        if read is None:
             for item in _strokes(file, classes, per_class, damaged):
                 if per_class is None or counts[item.label] < per_class:
                     counts[item.label] += 1
                     yield item, file
             continue
-        if per_class is not None and counts[file.label] >= per_class:
+        if not wanted(file):
             continue
         try:
-            item = _picture(file, table, traced)
+            item = read.result()
         except (SketchError, OSError) as error:
             if damaged == "refuse":
                 raise DamagedSketch(f"{file.path}: {error}", field="file") from error
@@ -250,6 +256,17 @@ def _read(
         counts[item.label] += 1
         yield item, file
     left_out.tell(counts.total())
+
+
+def _ahead(files: Iterable[_File], read: Callable[[_File], Item]) -> Iterator[tuple[_File, Future[Item] | None]]:
+    """The files, in order; of pictures the next ones are read meanwhile, by as many readers as there are."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        waiting: deque[tuple[_File, Future[Item] | None]] = deque()
+        for file in files:
+            waiting.append((file, None if file.path.suffix.lower() in _READERS else pool.submit(read, file)))
+            if len(waiting) > 2 * AT_ONCE:
+                yield waiting.popleft()
+        yield from waiting
 
 
 def _strokes(file: _File, classes: tuple[str, ...] | None, limit: int | None, damaged: Damaged) -> Iterator[Item]:
@@ -267,14 +284,13 @@ def _strokes(file: _File, classes: tuple[str, ...] | None, limit: int | None, da
 
 
 def _picture(file: _File, table: dict[str, Entry], traced: bool) -> Item:
-    """The item of a picture's file. Raises SketchError."""
+    """The item of a picture's file. Raises SketchError, OSError."""
     data = file.path.read_bytes()
-    strokes = read_file(data).strokes if traced else ()
+    strokes, picture = patient().both(data) if traced else ((), patient().look(data))
     entry = entry_of(table, file.inside)
     name = entry.name or _called(file.path.stem)
     number = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")
-    item = Item(number, file.label, strokes, name, entry.tags, entry.link, set=file.set)
-    return replace(item, picture=thumbnail(data) if traced else as_photograph(data))
+    return Item(number, file.label, strokes, name, entry.tags, entry.link, picture, file.set)
 
 
 def read_class_list(path: Path) -> tuple[str, ...]:

@@ -53,6 +53,22 @@ def test_a_damaged_picture_is_named_and_skipped_or_refused(pictures: Path, caplo
         read_folder(pictures, damaged="refuse")
 
 
+# A library that draws it asks for 5 TB, and ends the process when there are none.
+CRASHING = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100"><pattern id="p" width="56" height="0.001">'
+    '<line x1="86" y1="77" x2="94" y2="29" stroke="black"/></pattern>'
+    '<rect width="900000" height="900000" fill="url(#p)"/></svg>'
+)
+
+
+@pytest.mark.parametrize("traced", [True, False])
+def test_one_that_a_library_crashes_on_ends_nothing(pictures: Path, traced: bool, caplog: pytest.LogCaptureFixture) -> None:
+    whole = [item.id for item in read_items(pictures, traced=traced)]
+    (pictures / "cat" / "first.svg").write_text(CRASHING)
+    assert [item.id for item in read_items(pictures, traced=traced)] == whole
+    assert "first.svg: the file cannot be read; save it anew" in caplog.text
+
+
 def picture(number: int) -> bytes:
     return saved(GREY.rotate(number, fillcolor=255), "PNG")
 

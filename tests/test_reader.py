@@ -13,10 +13,10 @@ from meanwhile import at_once, eventually
 
 from sketches.doodles import doodle
 from sketches.errors import SketchError
+from sketches.reader import Bounds, Reader
 from sketches.svg import write_svg
 from sketches.upload import read_upload
 from tests.test_picture import GREY, saved
-from web.reader import Bounds, Reader
 
 HOUSE = write_svg(doodle("house", 1).strokes).encode()
 # Little enough that most of what is hostile here takes more, and any honest file less.

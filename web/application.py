@@ -17,13 +17,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from search.live import LiveGallery
 from search.results import UnknownSketch
+from sketches.reader import Bounds, Reader
 from web.access import Identity, Turnstile, cors_headers, guard, safe_headers
 from web.answers import FieldError, Problem
 from web.forms import check_form
 from web.front import Answer, Front, Lane, Refused, Request, Way
 from web.maps import Maps
 from web.problems import InvalidRequest, problem_of, refusal_of
-from web.reader import Bounds, Reader
 from web.settings import Settings
 from web.watching import Watch
 from web.wsgi import respond

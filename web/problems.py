@@ -10,11 +10,11 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, Unauthoriz
 from indexer.errors import GalleryBusy, GalleryError, GalleryUnreachable
 from search.results import DuplicateSketch, SearchError, UnknownSketch
 from sketches.errors import DamagedSketch, PictureError, SketchError
+from sketches.reader import ReadersBusy
 from web.access import AdminOnly
 from web.answers import FieldError, Problem
 from web.front import Refused
 from web.maps import MapNotReady
-from web.reader import ReadersBusy
 
 log = logging.getLogger(__name__)
 

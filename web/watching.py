@@ -11,8 +11,8 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
 from search.live import LiveGallery
+from sketches.reader import Reader
 from web.front import Answer, Lane, Request
-from web.reader import Reader
 
 log = logging.getLogger("trazo.access")
 

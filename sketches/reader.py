@@ -1,8 +1,10 @@
-"""Files of strangers are read in processes of their own, which can be killed (web/reader_process.py).
+"""Files are read in processes of their own, which can be killed (sketches/reader_process.py): those of strangers, and those of
+a folder, where a library that crashes on one of them must not end an hour's work.
 
 Reader ── socket ── parent process ── fork ── child, which reads one file after the other
 """
 
+import atexit
 import logging
 import os
 import pickle
@@ -17,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from multiprocessing import Pipe
 from pathlib import Path
@@ -25,12 +28,14 @@ from typing import IO, Any
 from sketches.errors import PictureError
 from sketches.item import Picture
 from sketches.reading import Reading
+from sketches.sketch import Strokes
 from sketches.svg_document import looks_like_svg
 
 log = logging.getLogger(__name__)
 
 ROOT = Path(__file__).parents[1]
-LINES, COLOURS = "lines", "colours"  # what is wanted of a file
+LINES, COLOURS, BOTH = "lines", "colours", "both"  # what is wanted of a file
+AT_ONCE = min(4, len(os.sched_getaffinity(0)))  # files of a folder that are read
 PIECE = 1 << 18  # bytes of a file that are in the server's memory at once
 CRASHED = "the file cannot be read; save it anew, as a plain PNG or SVG"
 
@@ -55,7 +60,7 @@ class Job:
     """What a child is told before it gets a file."""
 
     token: str
-    wanted: str  # LINES or COLOURS
+    wanted: str  # LINES, COLOURS or BOTH
     alone: bool  # the file may need more than its share of the memory: no other is read meanwhile
     seconds: float
 
@@ -94,6 +99,11 @@ class Reader:
         """What `sketches.photograph.as_photograph` makes of a file. Raises as `read`."""
         picture: Picture = self._read(COLOURS, file)
         return picture
+
+    def both(self, file: IO[bytes] | bytes) -> tuple[Strokes, Picture]:
+        """The strokes that `sketches.upload.read_file` makes of a file, and its `sketches.thumbnail`. Raises as `read`."""
+        strokes, picture = self._read(BOTH, file)
+        return strokes, picture
 
     def _read(self, wanted: str, file: IO[bytes] | bytes) -> Any:
         opened = BytesIO(file) if isinstance(file, bytes) else file
@@ -141,6 +151,14 @@ class Reader:
         self._turns.close()
 
 
+@cache
+def patient() -> Reader:
+    """The reader of a person's own files, started for the first one and kept. They may take long, and much memory."""
+    reader = Reader(AT_ONCE, Bounds(seconds=60, svg_seconds=60, wall_seconds=120, memory_mb=4096))
+    atexit.register(reader.close)
+    return reader
+
+
 class _Process:
     """One pair of parent and child, started anew should it not answer at all."""
 
@@ -153,13 +171,13 @@ class _Process:
         bounds = self._bounds
         arguments = [theirs.fileno(), self._turns, self._readers, bounds.wall_seconds, bounds.memory_mb]
         self._parent = subprocess.Popen(
-            [sys.executable, "-m", "web.reader_process", *map(str, arguments)],
+            [sys.executable, "-m", "sketches.reader_process", *map(str, arguments)],
             cwd=ROOT,
             # One thread, as several would only count several times against the processor's seconds.
             env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
             pass_fds=[theirs.fileno(), self._turns],
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl+C is for the server; and so that parent and child are ended together
+            start_new_session=True,  # Ctrl+C is for who started it; and so that parent and child are ended together
         )
         theirs.close()
         self._warm = False

@@ -1,4 +1,4 @@
-"""The processes that read files (web/reader.py starts them).
+"""The processes that read files (sketches/reader.py starts them).
 
 The parent imports what reading needs and forks. The kernel ends the child when a file takes more seconds or memory than it may,
 or when a library crashes; the parent then says so on the socket and forks another child, within milliseconds and already warm.
@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from sketches.errors import PictureError, SketchError
-from web.reader import LINES, Job, Outcome
+from sketches.reader import BOTH, LINES, Job, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -44,11 +45,12 @@ class _Limits:
 
 
 def main() -> None:
-    """The parent: forks children that read, until the server is gone."""
+    """The parent: forks children that read, until who asks is gone."""
     descriptor, turns, readers, wall_seconds, memory_mb = sys.argv[1:]
     socket = Connection(int(descriptor))
     limits = _Limits(int(turns), int(readers), float(wall_seconds), int(memory_mb))
     import sketches.photograph
+    import sketches.thumbnail
     import sketches.upload  # noqa: F401  so that every child has them
 
     gc.freeze()  # shared by all children, which would copy what a collection marks
@@ -60,7 +62,7 @@ def main() -> None:
         if os.WIFSIGNALED(status):
             kind = "slow" if os.WTERMSIG(status) in (signal.SIGPROF, signal.SIGALRM) else "crashed"
             socket.send_bytes(pickle.dumps(Outcome("", kind)))
-        elif os.WEXITSTATUS(status) != ANEW:  # the server closed the socket
+        elif os.WEXITSTATUS(status) != ANEW:  # who asks closed the socket
             return
 
 
@@ -94,11 +96,8 @@ def _bound(memory: int, seconds: float, wall_seconds: float = 0) -> None:
 
 
 def _outcome(job: Job, data: bytes) -> Outcome:
-    from sketches.photograph import as_photograph
-    from sketches.upload import read_file
-
     try:
-        return Outcome(job.token, "read", read_file(data) if job.wanted == LINES else as_photograph(data))
+        return Outcome(job.token, "read", _made(job.wanted, data))
     except (SketchError, MemoryError) as error:
         lacking = isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError)
         return Outcome(job.token, "large") if lacking else Outcome(job.token, "refused", error)
@@ -107,6 +106,16 @@ def _outcome(job: Job, data: bytes) -> Outcome:
     except Exception:  # what nobody foresaw of a library that reads what strangers wrote
         log.exception("unexpected failure to read a file of %d bytes", len(data))
         return Outcome(job.token, "crashed")
+
+
+def _made(wanted: str, data: bytes) -> Any:
+    from sketches.photograph import as_photograph
+    from sketches.thumbnail import thumbnail
+    from sketches.upload import read_file
+
+    if wanted == BOTH:
+        return read_file(data).strokes, thumbnail(data)
+    return read_file(data) if wanted == LINES else as_photograph(data)
 
 
 def _received(socket: Connection) -> bytes:
