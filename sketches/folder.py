@@ -19,7 +19,7 @@ from sketches.errors import DamagedSketch, DatasetError, SketchError
 from sketches.item import MAX_LABEL, MAX_SET, Item
 from sketches.ndjson import Damaged, read_ndjson
 from sketches.picture_set import PictureSet
-from sketches.reader import AT_ONCE, patient
+from sketches.reader import AT_ONCE, Reader, patient
 from sketches.sketch import Sketch
 from sketches.sketch_set import SketchSet
 from sketches.table import TABLES, Entry, entry_of, read_table, table_files
@@ -258,12 +258,12 @@ def _read(
     left_out.tell(counts.total())
 
 
-def _ahead(files: Iterable[_File], read: Callable[[_File], Item]) -> Iterator[tuple[_File, Future[Item] | None]]:
+def _ahead(files: Iterable[_File], read: Callable[[_File, Reader], Item]) -> Iterator[tuple[_File, Future[Item] | None]]:
     """The files, in order; of pictures the next ones are read meanwhile, by as many readers as there are."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         waiting: deque[tuple[_File, Future[Item] | None]] = deque()
         for file in files:
-            waiting.append((file, None if file.path.suffix.lower() in _READERS else pool.submit(read, file)))
+            waiting.append((file, None if file.path.suffix.lower() in _READERS else pool.submit(read, file, patient())))
             if len(waiting) > 2 * AT_ONCE:
                 yield waiting.popleft()
         yield from waiting
@@ -283,10 +283,10 @@ def _strokes(file: _File, classes: tuple[str, ...] | None, limit: int | None, da
         log.warning("%s holds several words, each of which is a class: %s", file.path, ", ".join(sorted(words)[:5]))
 
 
-def _picture(file: _File, table: dict[str, Entry], traced: bool) -> Item:
+def _picture(file: _File, reader: Reader, table: dict[str, Entry], traced: bool) -> Item:
     """The item of a picture's file. Raises SketchError, OSError."""
     data = file.path.read_bytes()
-    strokes, picture = patient().both(data) if traced else ((), patient().look(data))
+    strokes, picture = reader.both(data) if traced else ((), reader.look(data))
     entry = entry_of(table, file.inside)
     name = entry.name or _called(file.path.stem)
     number = int.from_bytes(hashlib.sha256(data).digest()[:8], "big")

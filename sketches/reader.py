@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 ROOT = Path(__file__).parents[1]
 LINES, COLOURS, BOTH = "lines", "colours", "both"  # what is wanted of a file
 AT_ONCE = min(4, len(os.sched_getaffinity(0)))  # files of a folder that are read
-PIECE = 1 << 18  # bytes of a file that are in the server's memory at once
+PIECE = 1 << 18  # bytes of a file that are in memory at once, beside the reader's
 CRASHED = "the file cannot be read; save it anew, as a plain PNG or SVG"
 
 
