@@ -37,6 +37,14 @@ ROOT = Path(__file__).parents[1]
 LINES, COLOURS, BOTH = "lines", "colours", "both"  # what is wanted of a file
 AT_ONCE = min(4, len(os.sched_getaffinity(0)))  # files of a folder that are read
 PIECE = 1 << 18  # bytes of a file that are in memory at once, beside the reader's
+ENVIRONMENT = {
+    # One thread, as several would only count several times against the processor's seconds.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+    # A library that fails where there is no memory to print its backtrace in waits for itself, for as long as it may.
+    "RUST_BACKTRACE": "0",
+}
 CRASHED = "the file cannot be read; save it anew, as a plain PNG or SVG"
 
 
@@ -173,8 +181,7 @@ class _Process:
         self._parent = subprocess.Popen(
             [sys.executable, "-m", "sketches.reader_process", *map(str, arguments)],
             cwd=ROOT,
-            # One thread, as several would only count several times against the processor's seconds.
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"},
+            env=os.environ | ENVIRONMENT,
             pass_fds=[theirs.fileno(), self._turns],
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl+C is for who started it; and so that parent and child are ended together

@@ -91,6 +91,20 @@ def test_a_file_that_needs_more_than_a_share_is_read_alone_and_beyond_all_refuse
         reader.close()
 
 
+def test_a_library_that_fails_without_memory_to_say_so_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where backtraces are asked for, it printed one in what it had left, and waited for itself until the time was up."""
+    monkeypatch.setenv("RUST_BACKTRACE", "1")
+    lost = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100" width="." height="21.3">'
+        '<pattern id="p" width="1e38" height="0.001"><polyline points="98.3 73.7 1 37.6 0" stroke="black"/></pattern>'
+        '<rect width="9e5" height="9e5" fill="url(#p)"/></svg>'
+    )
+    reader = Reader(1, BOUNDS)
+    with pytest.raises(SketchError, match="cannot be read; save it anew"):
+        reader.read(lost.encode())
+    reader.close()
+
+
 def test_an_error_of_a_file_comes_back_as_it_was(reader: Reader) -> None:
     for data in (b"", b"hello", svg("")):
         with pytest.raises(SketchError) as ours:
