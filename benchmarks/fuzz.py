@@ -53,6 +53,7 @@ class Seen:
     processor: list[float] = field(default_factory=list)  # milliseconds of all processes, where one sends at a time
     ended: int = 0
     slow: list[tuple[int, int]] = field(default_factory=list)  # number, milliseconds
+    late: list[tuple[int, int]] = field(default_factory=list)  # likewise, of those that were ended
     heavy: int = 0  # took more of the processor than there would be time, and were answered all the same
     failures: list[tuple[int, int, str]] = field(default_factory=list)  # number, status, words
 
@@ -64,6 +65,7 @@ class Seen:
             "ended": self.ended,
             "too_slow": len(self.slow),
             "slowest": sorted(self.slow, key=lambda one: -one[1])[:5],
+            "ended_too_late": sorted(self.late, key=lambda one: -one[1])[:20],
             "ms_p50_p99_max": quantiles(self.times),
             "processor_ms_p50_p99_max": quantiles(self.processor),
             "processor_over_250_not_ended": self.heavy,
@@ -129,7 +131,7 @@ def note(seen: Seen, number: int, ms: float, status: int, text: str, processor: 
     seen.ended += ended
     seen.heavy += processor > SOON and not ended
     if ms > (KILLED_WITHIN if ended else SOON):
-        seen.slow.append((number, round(ms)))
+        (seen.late if ended else seen.slow).append((number, round(ms)))
     if status >= 500:
         seen.failures.append((number, status, text))
 
