@@ -29,7 +29,7 @@ lint: .venv/installed-dev
 types: .venv/installed-dev
 	$(BIN)/mypy
 
-# Two processes more than there are cores: many tests wait for a server, a browser or a disk. Three were no faster.
+# Two processes more than there are cores: many tests wait for a server, a browser or a disk.
 suite: .venv/installed-dev .milvus/tried
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --maxprocesses 4 --dist worksteal
 

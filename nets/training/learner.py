@@ -138,7 +138,7 @@ def _looks(net: nn.Module) -> int:
 
 def optimizer(parameters: list[nn.Parameter], recipe: Recipe, steps: int) -> tuple[torch.optim.Optimizer, LRScheduler]:
     """The recipe's, for so many steps."""
-    # All parameters in one step of the processor's or the GPU's ("fused"), not tensor by tensor.
+    # fused: one pass over all parameters, where the default goes through them tensor by tensor.
     if recipe.optimizer == "adam":
         adam = torch.optim.Adam(parameters, recipe.learning_rate, fused=True)
         return adam, ConstantLR(adam, factor=1.0)

@@ -1,4 +1,4 @@
-// What the page says: below the results' heading, and below the drawing.
+// What the page says: above the results, and below the drawing.
 
 const [status, legend] = ["status", "legend"].map((id) => document.getElementById(id));
 
