@@ -19,7 +19,7 @@ from sketches.raster import RasterSpec
 from sketches.view import View, as_record, view_of
 
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
-DEFAULT = "efficientnet.qd345"
+DEFAULT = "efficientnet-lite2.qd345"
 FORMAT = 1
 GRAPH = "onnx"  # the graph's name among the tensors of the file
 

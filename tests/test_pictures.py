@@ -14,6 +14,7 @@ from shapes import NAMES, shape, write_shapes
 from evaluation.__main__ import main as evaluation
 from indexer.__main__ import main as indexer
 from nets.__main__ import main as nets
+from nets.checkpoint import DEFAULT
 from nets.encoder import Encoder
 from search.engine import SearchEngine
 from search.regions import GRID, explain_regions
@@ -57,7 +58,7 @@ def test_like_pictures_are_found(shapes_gallery: Path) -> None:
 def test_galleries_refuse_nets_of_the_other_kind(
     shapes_gallery: Path, shapes_net: Path, gallery: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert indexer(["rebuild", "--gallery", str(shapes_gallery), "--checkpoint", "efficientnet.qd345"]) == 2
+    assert indexer(["rebuild", "--gallery", str(shapes_gallery), "--checkpoint", DEFAULT]) == 2
     assert "use a net for pictures" in capsys.readouterr().err
     assert indexer(["rebuild", "--gallery", str(gallery), "--checkpoint", str(shapes_net)]) == 2
     assert "use a net for drawings" in capsys.readouterr().err
@@ -195,7 +196,7 @@ def test_what_is_measured_on_strokes_refuses_pictures(
 ) -> None:
     assert evaluation(["ink", "--gallery", str(shapes_gallery)]) == 2 and "no ink" in capsys.readouterr().err
     assert evaluation(["uploads", "--gallery", str(shapes_gallery)]) == 2 and "pictures already" in capsys.readouterr().err
-    assert evaluation(["compare", str(shapes_net), "efficientnet.qd345", "--data", str(shapes)]) == 2
+    assert evaluation(["compare", str(shapes_net), DEFAULT, "--data", str(shapes)]) == 2
     assert "nothing to compare" in capsys.readouterr().err
 
 

@@ -41,16 +41,18 @@ def test_teachers_answer_together_among_the_students_classes(doodles: SketchSet,
     assert teachers.views == [RasterSpec()]
     rasters = np.stack([rasterise(drawings.strokes(row), RasterSpec()) for row in range(len(drawings))])
     answers = teachers.answer([torch.from_numpy(rasters).unsqueeze(1)]).numpy()
-    alone = [one_sided(path, rasters) for path in (same, more)]
+    alone = [both_sides(path, rasters) for path in (same, more)]
     np.testing.assert_allclose(answers, softmax((alone[0] + alone[1][:, :0:-1]) / 2, axis=1), atol=1e-5)
 
 
-def one_sided(path: Path, rasters: np.ndarray) -> np.ndarray:
-    """Logits for the drawings without their mirror images."""
+def both_sides(path: Path, rasters: np.ndarray) -> np.ndarray:
+    """Logits for what is seen in the drawings and in their mirror images, averaged and of length 1."""
     net = trained_net(load_checkpoint(path))
     assert isinstance(net, PosteriorNet)
+    pixels = torch.from_numpy(rasters).unsqueeze(1).float() / 255
     with torch.no_grad():
-        logits: np.ndarray = net.logits(net.see(torch.from_numpy(rasters).unsqueeze(1).float() / 255).features).numpy()
+        seen = (net.see(pixels).features + net.see(pixels.flip(3)).features) / 2
+        logits: np.ndarray = net.logits(seen / seen.norm(dim=1, keepdim=True)).numpy()
     return logits
 
 

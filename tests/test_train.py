@@ -11,7 +11,7 @@ import torch
 
 from nets.__main__ import main
 from nets.architectures.registry import build_net
-from nets.checkpoint import find_checkpoint, load_checkpoint
+from nets.checkpoint import DEFAULT, find_checkpoint, load_checkpoint
 from nets.encoder import Encoder
 from nets.training.augment import augmented
 from nets.training.batches import Batch, Batches, TrainingRasters
@@ -98,10 +98,21 @@ def test_efficientnet_starts_from_imagenet_and_is_fitted_in_the_end(
 def test_frozen_stages_keep_their_weights_and_statistics(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = tmp_path / "efficientnet.frozen.safetensors"
-    options = ("--net", "efficientnet", "--recipe", "tune", "--batch-size", "16", "--iterations", "2", "--per-class", "20")
-    assert main(command(data, out, *options, "--init", "efficientnet.qd345", "--frozen", "3")) == 0
-    before, after = load_checkpoint(find_checkpoint("efficientnet.qd345")).weights, load_checkpoint(out).weights
+    out = tmp_path / "efficientnet-lite2.frozen.safetensors"
+    options = (
+        "--net",
+        "efficientnet-lite2",
+        "--recipe",
+        "tune",
+        "--batch-size",
+        "16",
+        "--iterations",
+        "2",
+        "--per-class",
+        "20",
+    )
+    assert main(command(data, out, *options, "--init", DEFAULT, "--frozen", "3")) == 0
+    before, after = load_checkpoint(find_checkpoint()).weights, load_checkpoint(out).weights
     frozen = [name for name in before if name.startswith(("stem.", "stages.0.", "stages.1.", "stages.2."))]
     assert any("running_var" in name for name in frozen)
     assert all(np.array_equal(before[name], after[name]) for name in frozen)

@@ -8,7 +8,7 @@ import torch
 
 from nets.architectures.registry import build_net
 from nets.architectures.weights import from_torch
-from nets.checkpoint import Checkpoint, CheckpointConfig, find_checkpoint, save_checkpoint
+from nets.checkpoint import DEFAULT, Checkpoint, CheckpointConfig, find_checkpoint, save_checkpoint
 from nets.encoder import Encoder
 from nets.training.transfer import TransferError, start_from
 from sketches.raster import RasterSpec
@@ -17,7 +17,7 @@ from sketches.sketch_set import SketchSet
 SOME = ("sun", "cat", "something new", "star")
 
 
-@pytest.mark.parametrize("shipped", ["efficientnet.qd345", "trazonet.qd345"])
+@pytest.mark.parametrize("shipped", [DEFAULT, "trazonet.qd345"])
 def test_a_net_of_fewer_classes_begins_with_the_answers_of_the_checkpoint_among_them(doodles: SketchSet, shipped: str) -> None:
     encoder = Encoder(find_checkpoint(shipped))
     net = build_net(encoder.config.net, len(SOME), encoder.config.raster.size)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, with Trazo's embedding: the net to search with; and Lite1 and Lite2, larger ones that can teach it.
+"""EfficientNet-Lite0, -Lite1 and -Lite2, each larger than the one before, with Trazo's embedding. Lite2 is the default.
 
 EfficientNet (Tan and Le 2019) without squeeze-and-excitation and with ReLU6, as Google published it for phones (2020).
 Training may start from weights that were trained on the photographs of ImageNet: nets/training/imagenet.py.
@@ -24,7 +24,7 @@ STAGES = (
     (1, 3, 1, 6, 320),
 )
 STEM, HEAD, FEATURES = 32, 1280, 512
-GRID = 3  # side of the maps after the last two stages, at 96x96
+GRID = 3  # cells a side, into which the maps of the last stage but one are averaged
 DIMENSIONS = 640  # of the embedding: all 1024 gain little and make the checkpoint 2 MB larger (nets/LOG.md)
 
 

@@ -22,7 +22,10 @@ from sketches.protocol import split
 from sketches.sketch_set import SketchSet
 from sketches.view import View, shown
 
-PER_THING = 4  # drawings of each thing without a class, and as many things as give no more drawings than the classes
+PER_THING = 4  # drawings of each thing without a class
+THINGS = (
+    2  # times as many drawings of things as of classes, at most: what one costs the classes, and gives things, is in the log
+)
 PER_CLASS = 10  # drawings to fit on; with 5, mAP was up to 0.003 less (nets/LOG.md)
 
 
@@ -45,7 +48,7 @@ def fit(
     described, labels = _described(net, training, rows, view, device), training.labels[rows]
     origin = described.mean(axis=0)
     if things is not None:
-        others = _some(things, len(rows))
+        others = _some(things, THINGS * len(rows))
         described = np.concatenate((described, _described(net, things, others, view, device)))
         labels = np.concatenate((labels, len(training.classes) + things.labels[others]))
     fit_mix(net, described, labels, origin)

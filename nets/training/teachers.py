@@ -5,7 +5,8 @@ classes look alike, and that some drawings are not what their label says. The te
 hand draws it for the student at that moment, but whole (after Beyer et al. 2022, "a good teacher is patient and
 consistent"): to the drawings as they are in the file, which most of them have learned from, they know the label too well.
 
-They answer without the mirror image, which would be asked beside every drawing: every other one is drawn as its mirror image.
+They answer from both sides, as they do when they are asked in earnest: of one side alone, EfficientNet-Lite2 is right about
+0.791 of the drawings it never saw, of both about 0.797.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nets.architectures.posterior import PosteriorNet
 from nets.architectures.registry import trained_net
 from nets.checkpoint import CheckpointError, checkpoint_name, load_checkpoint
 from nets.encoder import Encoder
@@ -58,7 +58,7 @@ class Teachers:
 def _on_cpu(path: Path) -> Teacher:
     """ONNX Runtime in float32 answers 1.5 times as soon as torch does in bfloat16 (nets/LOG.md)."""
     encoder = Encoder(path)
-    return lambda rasters: torch.from_numpy(encoder.exits(rasters[:, 0].numpy(), mirrored=False)[1])
+    return lambda rasters: torch.from_numpy(encoder.exits(rasters[:, 0].numpy())[1])
 
 
 def _on_gpu(path: Path, device: torch.device, precision: str) -> Teacher:
@@ -67,8 +67,7 @@ def _on_gpu(path: Path, device: torch.device, precision: str) -> Teacher:
     def answer(rasters: Tensor) -> Tensor:
         pixels = rasters.to(device, non_blocking=True).float().div_(255).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            found = net.logits(net.see(pixels).features) if isinstance(net, PosteriorNet) else net(pixels).logits
-        logits: Tensor = found.float()
+            logits: Tensor = net(pixels).logits.float()
         return logits
 
     return answer
