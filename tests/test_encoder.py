@@ -16,15 +16,7 @@ from nets.architectures.export import add_graph
 from nets.architectures.posterior import PosteriorNet
 from nets.architectures.registry import build_net, trained_net
 from nets.architectures.weights import from_torch
-from nets.checkpoint import (
-    SHIPPED,
-    Checkpoint,
-    CheckpointConfig,
-    CheckpointError,
-    find_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
+from nets.checkpoint import SHIPPED, Checkpoint, CheckpointConfig, CheckpointError, load_checkpoint, save_checkpoint
 from nets.encoder import BATCH, Encoder
 from sketches.raster import RasterSpec
 from sketches.sketch_set import SketchSet
@@ -117,7 +109,7 @@ def test_a_grid_of_maps_is_torchs_adaptive_mean(side: int) -> None:
 def test_its_memory_is_given_back_when_it_is_let_go(doodles: SketchSet) -> None:
     gc.disable()  # which comes by seldom, and a net takes tens of megabytes
     try:
-        encoder = Encoder(find_checkpoint())
+        encoder = Encoder(SHIPPED / "trazonet.qd345.safetensors")
         encoder.embed(encoder.raster(doodles.strokes(0))[None], mirrored=False)
         gone = weakref.ref(encoder)
         del encoder
