@@ -23,9 +23,8 @@ from sketches.sketch_set import SketchSet
 from sketches.view import View, shown
 
 PER_THING = 4  # drawings of each thing without a class
-THINGS = (
-    2  # times as many drawings of things as of classes, at most: what one costs the classes, and gives things, is in the log
-)
+# At most so many times as many drawings of things as of classes. More help things and cost the classes (nets/LOG.md).
+THINGS = 2
 PER_CLASS = 10  # drawings to fit on; with 5, mAP was up to 0.003 less (nets/LOG.md)
 
 
