@@ -40,6 +40,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("trazo")
 expect.set_options(timeout=1000 * PATIENCE)
 
+SMALLEST = "trazonet.qd345"  # of the shipped nets for drawings
 QUICKDRAW = Path(os.environ.get("TRAZO_QUICKDRAW", Path(__file__).parents[2] / "shared" / "quickdraw"))
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -82,9 +83,15 @@ def doodles() -> SketchSet:
 
 
 @pytest.fixture(scope="session")
-def encoder() -> Encoder:
+def default() -> Encoder:
     """The shipped default."""
     return Encoder(find_checkpoint())
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    """The smallest shipped net: most tests are about what is done with embeddings, and it makes them in a tenth of the time."""
+    return Encoder(find_checkpoint(SMALLEST))
 
 
 @pytest.fixture(scope="session")
@@ -184,18 +191,18 @@ def serving(gallery: Gallery, admin_token: str | None = None, **settings: object
 @pytest.fixture(scope="session")
 def sharper(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint with other embeddings that are about as good: the shipped one with a sharper posterior."""
-    return _variant(tmp_path_factory.mktemp("checkpoints") / "default.sharper.safetensors", posterior_scale=32.0)
+    return _variant(tmp_path_factory.mktemp("checkpoints") / "small.sharper.safetensors", posterior_scale=32.0)
 
 
 @pytest.fixture(scope="session")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint that embeds every drawing alike."""
-    path = tmp_path_factory.mktemp("checkpoints") / "default.broken.safetensors"
+    path = tmp_path_factory.mktemp("checkpoints") / "small.broken.safetensors"
     return _variant(path, posterior_scale=0.0, posterior_share=1.0)
 
 
 def _variant(path: Path, **buffers: float) -> Path:
-    checkpoint = load_checkpoint(find_checkpoint())
+    checkpoint = load_checkpoint(find_checkpoint(SMALLEST))
     changed = {name: np.array(value, np.float32) for name, value in buffers.items()}
     save_checkpoint(path, replace(checkpoint, weights={**checkpoint.weights, **changed}))
     return path

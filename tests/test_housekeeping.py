@@ -22,7 +22,6 @@ from indexer.pointer import CURRENT, SNAPSHOTS, current_snapshot, history, publi
 from indexer.rebuild import Gate, rebuild
 from indexer.rollback import rollback
 from indexer.snapshot import open_current, open_snapshot
-from nets.checkpoint import DEFAULT
 from nets.encoder import Encoder
 from search.engine import SearchEngine
 from sketches.sketch_set import SketchSet
@@ -140,7 +139,9 @@ def test_rollback_keeps_what_was_added_since(three: Path, doodles: SketchSet) ->
     assert int(doodles.ids[99]) in SearchEngine.open(three)
 
 
-def test_the_list_says_what_each_snapshot_is(three: Path, another: Encoder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_list_says_what_each_snapshot_is(
+    three: Path, encoder: Encoder, another: Encoder, capsys: pytest.CaptureFixture[str]
+) -> None:
     rollback(three)
     refused = candidate(three, another)
     (three / SNAPSHOTS / history(three)[1] / MANIFEST).unlink()
@@ -148,7 +149,7 @@ def test_the_list_says_what_each_snapshot_is(three: Path, another: Encoder, caps
     lines = capsys.readouterr().out.splitlines()
     found = {entry["name"]: entry["state"] for entry in json.loads(lines[-1])["snapshots"]}
     assert list(found.values()) == ["candidate", "taken back", "current", "damaged"] and next(iter(found)) == refused
-    assert [line[:10].strip() for line in lines[:-1]] == list(found.values()) and DEFAULT in lines[1]
+    assert [line[:10].strip() for line in lines[:-1]] == list(found.values()) and encoder.name in lines[1]
     assert rollback(three, refused) == refused and states(three)[refused] == "current"
 
 

@@ -36,18 +36,18 @@ def vectors(count: int = COUNT, seed: int = 0) -> np.ndarray:
     return found
 
 
-def snapshot_of(gallery: Path, encoder: Encoder, spec: IndexSpec) -> Snapshot:
+def snapshot_of(gallery: Path, default: Encoder, spec: IndexSpec) -> Snapshot:
     drawing = as_strokes([[[0, 5], [0, 9]]])
     items = [Item(n, f"class {n * CLASSES // COUNT}", drawing) for n in range(COUNT)]
     entries = [Entry(item.id, True, item.label, encode_item(item), row) for item, row in zip(items, vectors(), strict=True)]
     with writing(gallery):
-        return open_snapshot(write_snapshot(gallery, entries, encoder, source={}, last_change=0, index=spec))
+        return open_snapshot(write_snapshot(gallery, entries, default, source={}, last_change=0, index=spec))
 
 
 @pytest.fixture(scope="module", params=["Flat", "IVF8,Flat:nprobe=8,k_factor=2", "PCA32,IVF8,Flat:nprobe=8,k_factor=2000"])
-def snapshot(request: pytest.FixtureRequest, encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+def snapshot(request: pytest.FixtureRequest, default: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     """One whose index finds everything, if it is asked rightly."""
-    return snapshot_of(tmp_path_factory.mktemp("gallery"), encoder, parse_index(request.param))
+    return snapshot_of(tmp_path_factory.mktemp("gallery"), default, parse_index(request.param))
 
 
 @settings(max_examples=60)
@@ -71,15 +71,15 @@ def test_equals_brute_force(snapshot: Snapshot, seed: int, count: int, classes: 
     assert views.tolist() == expected[: len(views)].tolist()
 
 
-def test_ties_at_the_end_are_all_there(encoder: Encoder, tmp_path: Path) -> None:
-    nearest = Nearest.of(snapshot_of(tmp_path, encoder, IndexSpec("Flat")))
+def test_ties_at_the_end_are_all_there(default: Encoder, tmp_path: Path) -> None:
+    nearest = Nearest.of(snapshot_of(tmp_path, default, IndexSpec("Flat")))
     row = vectors()[10]
     twins = np.flatnonzero((vectors() == row).all(axis=1))
     assert set(twins.tolist()) <= set(nearest(row.astype(np.float32), 1)[1].tolist()) and len(twins) == 2
 
 
-def test_one_bit_a_dimension_finds_the_nearest_and_says_how_many(encoder: Encoder, tmp_path: Path) -> None:
-    snapshot = snapshot_of(tmp_path, encoder, IndexSpec("IVF16,RaBitQfs", nprobe=8, k_factor=12))
+def test_one_bit_a_dimension_finds_the_nearest_and_says_how_many(default: Encoder, tmp_path: Path) -> None:
+    snapshot = snapshot_of(tmp_path, default, IndexSpec("IVF16,RaBitQfs", nprobe=8, k_factor=12))
     quality = snapshot.manifest.quality
     low, high = quality["ann_recall@10_interval"]
     assert 0.9 < low <= quality["ann_recall@10"] <= high <= 1
@@ -90,10 +90,10 @@ def test_one_bit_a_dimension_finds_the_nearest_and_says_how_many(encoder: Encode
 
 @pytest.mark.parametrize("codes_as_fast", [0, 1e9], ids=["rows", "codes"])
 def test_a_filter_finds_the_nearest_however_far_they_are(
-    encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codes_as_fast: float
+    default: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codes_as_fast: float
 ) -> None:
     """Some classes, and none of a third of their drawings: beside brute force, whether rows are measured or codes looked at."""
-    snapshot = snapshot_of(tmp_path, encoder, IndexSpec("IVF16,RaBitQfs", nprobe=2, k_factor=12))
+    snapshot = snapshot_of(tmp_path, default, IndexSpec("IVF16,RaBitQfs", nprobe=2, k_factor=12))
     monkeypatch.setattr(indexes, "AS_FAST", codes_as_fast)
     nearest, stored, found = Nearest.of(snapshot), vectors(), 0
     rng = np.random.default_rng(0)
@@ -127,10 +127,10 @@ def test_the_rule_is_exact_for_small_galleries_and_grows_with_the_root() -> None
     assert all(views / 40 > n for views, n in zip((60_000, 1_000_000, 10_000_000), lists, strict=True))
 
 
-def test_an_index_that_makes_no_sense_is_refused(encoder: Encoder, tmp_path: Path) -> None:
+def test_an_index_that_makes_no_sense_is_refused(default: Encoder, tmp_path: Path) -> None:
     assert parse_index("IVF16,SQ8:nprobe=4") == IndexSpec("IVF16,SQ8", nprobe=4, k_factor=12)
     for text in ("HNSW32", "nonsense", "IVF16,Flat:nprobe", "IVF16,Flat:probes=3", "IVF16,Flat:nprobe=0", "Flat:nprobe=3"):
         with pytest.raises(GalleryError, match="no index is called"):
             parse_index(text)
     with pytest.raises(GalleryError, match="more lists than the gallery has drawings"):
-        snapshot_of(tmp_path, encoder, IndexSpec("IVF4096,Flat", 1, 1))
+        snapshot_of(tmp_path, default, IndexSpec("IVF4096,Flat", 1, 1))

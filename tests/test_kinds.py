@@ -49,9 +49,9 @@ def turned(colours: Colours, degrees: float) -> Image.Image:
 
 
 @pytest.fixture(scope="module")
-def classes(encoder: Encoder) -> np.ndarray:
+def classes(default: Encoder) -> np.ndarray:
     """Embeddings (86, 1024) of another doodle of each class."""
-    return np.array([embedded(encoder, doodle(name, 1).strokes) for name in sorted(DOODLES)])
+    return np.array([embedded(default, doodle(name, 1).strokes) for name in sorted(DOODLES)])
 
 
 def embedded(encoder: Encoder, strokes: Strokes) -> np.ndarray:
@@ -62,13 +62,13 @@ def embedded(encoder: Encoder, strokes: Strokes) -> np.ndarray:
 @pytest.mark.parametrize(
     ("kind", "angle"), [("hatched", 0), ("cut out", 0), ("on blue", 0), ("on black", 0), ("on a desk", 8), ("on a desk", 30)]
 )
-def test_it_is_taken_for_what_it_is(encoder: Encoder, classes: np.ndarray, kind: str, angle: int, name: str) -> None:
+def test_it_is_taken_for_what_it_is(default: Encoder, classes: np.ndarray, kind: str, angle: int, name: str) -> None:
     grounds = {"cut out": None, "on blue": (60, 90, 160), "on black": (30, 30, 30)}
     colours = drawn(doodle(name, 3).strokes)
     picture = hatched(colours) if kind == "hatched" else turned(colours, angle) if angle else sticker(colours, grounds[kind])
-    found = embedded(encoder, read_file(saved(picture, "PNG")).strokes)
+    found = embedded(default, read_file(saved(picture, "PNG")).strokes)
     assert sorted(DOODLES)[int(np.linalg.norm(classes - found, axis=1).argmin())] == name
     cosine, sine = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
     turn = np.array([[cosine, -sine], [sine, cosine]], np.float32)
-    own = embedded(encoder, tuple(stroke @ turn for stroke in doodle(name, 3).strokes))
+    own = embedded(default, tuple(stroke @ turn for stroke in doodle(name, 3).strokes))
     assert np.linalg.norm(found - own) < 0.8  # strangers are 1.4 apart

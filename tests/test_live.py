@@ -94,7 +94,7 @@ def test_a_new_snapshot_is_served_with_what_was_added_meanwhile(live: LiveGaller
 
     rebuild(live.gallery, Encoder(sharper), judge)
     assert live.reload() == history(live.gallery)[0] != before
-    assert live.engine.snapshot.manifest.checkpoint == "default.sharper"
+    assert live.engine.snapshot.manifest.checkpoint == "small.sharper"
     assert live.engine.encoder.sha256 == live.engine.snapshot.manifest.net
     for key, row, label in ((early, 100, "early"), (late[0], 101, "late")):
         hit = nearest(live.engine, doodles.strokes(row))

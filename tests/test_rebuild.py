@@ -48,7 +48,7 @@ def test_a_better_or_equal_checkpoint_is_published_and_its_quality_recorded(
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     after = open_current(small)
     assert history(small) == (after.name, before.name)
-    assert after.manifest.checkpoint == result["checkpoint"] == "default.sharper"
+    assert after.manifest.checkpoint == result["checkpoint"] == "small.sharper"
     assert after.manifest.quality["gate"] == "passed" and after.manifest.quality["against"] == before.name
     assert 0.3 < after.manifest.quality["map"] <= 1 and after.manifest.quality["ann_recall@10"] == 1.0
     np.testing.assert_array_equal(after.ids, before.ids)
@@ -222,7 +222,7 @@ def test_a_failing_disk_changes_nothing(
         if not failed:
             break
     assert failing > at_least and before <= tree(small)
-    assert open_current(small).manifest.checkpoint == "default.sharper"
+    assert open_current(small).manifest.checkpoint == "small.sharper"
 
 
 def test_a_build_from_a_folder_does_not_drop_online_changes_silently(small: Path, doodles: SketchSet, encoder: Encoder) -> None:

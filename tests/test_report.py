@@ -15,7 +15,7 @@ from evaluation.robustness import STUDIES, Study
 from evaluation.subject import Drawn, of_gallery
 from indexer.build import build
 from indexer.exact import exact_neighbours
-from nets.checkpoint import DEFAULT, find_checkpoint
+from nets.checkpoint import find_checkpoint
 from nets.encoder import Encoder
 from sketches.doodles import write_doodles
 from sketches.raster import rasterise
@@ -53,10 +53,10 @@ def test_the_page_stands_alone(report: Path) -> None:
 
 
 @pytest.mark.browser
-def test_a_browser_shows_the_page(report: Path, browser: Browser) -> None:
+def test_a_browser_shows_the_page(report: Path, browser: Browser, encoder: Encoder) -> None:
     page = browser.new_page()
     page.goto(f"file://{report / 'report.html'}")
-    assert DEFAULT in page.title()
+    assert encoder.name in page.title()
     images = page.locator("img")
     assert images.count() == 5  # precision-recall, histogram, robustness, confusion, map
     assert all(images.nth(number).evaluate("one => one.complete && one.naturalWidth > 100") for number in range(5))
@@ -158,7 +158,7 @@ def test_a_checkpoint_compared_with_itself_and_with_a_broken_one(
     changes = [row["difference"] for row in measured["per_class"]]
     assert changes == sorted(changes, reverse=True) and len(changes) == 4
     page = (out / "compare.html").read_text()
-    assert "default.broken" in page and page.count("<svg") >= 6 * 2 * 5
+    assert "small.broken" in page and page.count("<svg") >= 6 * 2 * 5
 
 
 def test_where_nothing_can_be_written_is_one_line_and_exit_2(

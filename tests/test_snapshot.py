@@ -68,7 +68,7 @@ def test_a_record_keeps_every_bit(item: Item) -> None:
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(items, st.integers(0, 2)), max_size=40), st.integers(1, 9))
 def test_what_goes_in_comes_out_in_the_order_of_the_classes(
-    encoder: Encoder, tmp_path_factory: pytest.TempPathFactory, given: list[tuple[Item, int]], block: int
+    default: Encoder, tmp_path_factory: pytest.TempPathFactory, given: list[tuple[Item, int]], block: int
 ) -> None:
     """Also with blocks of a few rows, where every seam between two blocks is somewhere."""
     entries, held = [], {}
@@ -81,7 +81,7 @@ def test_what_goes_in_comes_out_in_the_order_of_the_classes(
     gallery = tmp_path_factory.mktemp("gallery")
     with pytest.MonkeyPatch.context() as patched, writing(gallery):
         patched.setattr(spool, "BLOCK", block)
-        opened = open_snapshot(write_snapshot(gallery, entries, encoder, source={}, last_change=0, memory=64 * block))
+        opened = open_snapshot(write_snapshot(gallery, entries, default, source={}, last_change=0, memory=64 * block))
     assert len(opened) == len(held) and opened.views == sum(len(vectors) for _, _, vectors in held.values())
     assert list(opened.classes) == sorted({item.label for item, _, _ in held.values()})
     for key, (item, views, vectors) in held.items():
@@ -109,14 +109,14 @@ def entries_of(item: Item, entries: list[Entry]) -> Iterator[Entry]:
 
 
 @pytest.fixture(scope="module")
-def large(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def large(default: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a snapshot of 2,000 items whose embeddings fill some blocks."""
     gallery = tmp_path_factory.mktemp("large")
     drawing = as_strokes([[[0, 5], [0, 9]]])
     made = (Item(n, f"class {n % 7}", drawing, name=f"item {n}") for n in range(2_000))
     entries = [Entry(item.id, True, item.label, encode_item(item), embedding(item.id)) for item in made]
     with writing(gallery):
-        return write_snapshot(gallery, entries, encoder, source={}, last_change=0)
+        return write_snapshot(gallery, entries, default, source={}, last_change=0)
 
 
 def lazily(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Snapshot:
@@ -171,13 +171,13 @@ def test_damage_found_in_the_background_stops_the_answers(large: Path, monkeypat
         path.write_bytes(original)
 
 
-def test_a_server_says_what_is_damaged_and_goes_back(encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_says_what_is_damaged_and_goes_back(default: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawing = as_strokes([[[0, 5], [0, 9]]])
     for count in (400, 500):
         made = [Item(n, "x", drawing) for n in range(count)]
         entries = [Entry(item.id, True, item.label, encode_item(item), embedding(item.id)) for item in made]
         with writing(tmp_path):
-            publish(tmp_path, write_snapshot(tmp_path, entries, encoder, source={}, last_change=0).name)
+            publish(tmp_path, write_snapshot(tmp_path, entries, default, source={}, last_change=0).name)
     newest, before = history(tmp_path)
     path = tmp_path / "snapshots" / newest / "embeddings.npy"
     content = bytearray(path.read_bytes())
@@ -198,9 +198,9 @@ def test_a_server_says_what_is_damaged_and_goes_back(encoder: Encoder, tmp_path:
         live.close()
 
 
-def test_an_empty_snapshot_answers_with_nothing(encoder: Encoder, tmp_path: Path) -> None:
+def test_an_empty_snapshot_answers_with_nothing(default: Encoder, tmp_path: Path) -> None:
     with writing(tmp_path):
-        opened = open_snapshot(write_snapshot(tmp_path, [], encoder, source={}, last_change=0))
+        opened = open_snapshot(write_snapshot(tmp_path, [], default, source={}, last_change=0))
     assert len(opened) == opened.views == 0 and opened.row(1) is None and not list(opened.entries(embedded=True))
 
 

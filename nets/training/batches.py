@@ -16,9 +16,9 @@ from nets.training.rows import as_pixels
 from nets.training.vary import varied
 from sketches.item import Picture
 from sketches.labelled import Labelled
-from sketches.raster import RasterSpec
+from sketches.raster import RasterSpec, rasterise
 from sketches.sketch_set import SketchSet
-from sketches.view import shown
+from sketches.unfinished import first_part
 
 Rasters = npt.NDArray[np.uint8]
 Key = tuple[int, int, int]  # epoch, place in the epoch, row: with the seed, they decide how a drawing is augmented
@@ -56,13 +56,11 @@ class TrainingRasters(Dataset[Batch]):
     def __getitems__(self, keys: list[Key]) -> Batch:
         rows = [row for _, _, row in keys]
         labels = torch.from_numpy(self.sketches.labels[rows])
-        if self.plain is not None:
-            drawn = [[shown(self.sketches.look(row), view) for row in rows] for view in self.views]
-            return Batch(as_pixels(self.plain[rows]), labels, _stacked(drawn), self._by_label(rows, [1.0] * len(rows)))
-        seen, inks, others = zip(*map(self._augmented, keys), strict=True)
-        whole, by_label = _stacked(zip(*others, strict=True)), self._by_label(rows, inks)
+        looks, inks, others = zip(*map(self._drawn, keys), strict=True)
+        seen, whole = np.stack(looks), _stacked(zip(*others, strict=True))
+        by_label = self._by_label(rows, inks)
         if self.things is None:
-            return Batch(as_pixels(np.stack(seen)), labels, whole, by_label)
+            return Batch(as_pixels(seen), labels, whole, by_label)
         things, which = self._things(self.things, keys)
         return Batch(as_pixels(np.stack([*seen, *things])), labels, whole, by_label, torch.from_numpy(which))
 
@@ -71,9 +69,11 @@ class TrainingRasters(Dataset[Batch]):
         share = 1 - self.recipe.teaching
         return torch.tensor([share * ink if row < self.taught else 1.0 for row, ink in zip(rows, inks, strict=True)])
 
-    def _augmented(self, key: Key) -> tuple[Rasters, float, list[Rasters]]:
+    def _drawn(self, key: Key) -> tuple[Rasters, float, list[Rasters]]:
         """A drawing as the student sees it, the share of its ink that is there, and as each view of the teachers sees it."""
         epoch, place, row = key
+        if self.plain is not None and not isinstance(self.sketches, SketchSet):
+            return self.plain[row], 1.0, []
         rng = np.random.default_rng([self.seed, epoch, place])  # the third word tells it apart from the shuffle's
         look, view = self.sketches.look(row), self.recipe.raster
         if isinstance(look, Picture) or not isinstance(view, RasterSpec):
@@ -81,9 +81,11 @@ class TrainingRasters(Dataset[Batch]):
         ink = share_of_ink(self.recipe.unfinished_in(epoch), rng)
 
         def drawn(view: RasterSpec, ink: float) -> Rasters:
-            return augmented(look, view, np.random.default_rng([self.seed, epoch, place, HAND]), ink=ink)
+            if self.plain is None:
+                return augmented(look, view, np.random.default_rng([self.seed, epoch, place, HAND]), ink=ink)
+            return rasterise(first_part(look, ink) if ink < 1 else look, view)
 
-        seen = drawn(view, ink)
+        seen = self.plain[row] if self.plain is not None and ink == 1 else drawn(view, ink)
         return seen, ink, [seen if ink == 1 and other == view else drawn(other, 1.0) for other in self.views]
 
     def _things(self, things: SketchSet, keys: list[Key]) -> tuple[list[Rasters], npt.NDArray[np.int64]]:

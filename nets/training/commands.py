@@ -68,7 +68,9 @@ def main(arguments: list[str]) -> int:
         help="folder of <thing>.ndjson: things without a class, which the looks learn to tell apart (`nets things` makes one)",
     )
     training.add_argument("--frozen", type=int, metavar="N", help="stages that keep their weights (default 0)")
-    training.add_argument("--unfinished", type=float, help="share of drawings cut short in the last epoch (default 0.1)")
+    training.add_argument(
+        "--unfinished", type=float, help="share of drawings cut short in the last epoch (default 0.1; 0 without augmentation)"
+    )
     _add_balance(training)
     training.add_argument("--size", type=int, help="width and height that the net sees, in pixels (default: the recipe's)")
     training.add_argument("--epochs", type=int, help="default: the recipe's")
@@ -157,6 +159,8 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     if args.penalised and not args.epoch_per_class:
         raise TrainingError("--penalised samples fewer of N drawings a class: name N with --epoch-per-class")
     recipe = replace(recipe, **{name: getattr(args, name) for name in changes if getattr(args, name) is not None})
+    if args.augment is False and args.unfinished is None:
+        recipe = replace(recipe, unfinished=0.0)  # always the same way, unless it is said otherwise
     recipe = replace(recipe, per_class=args.epoch_per_class, penalised=args.penalised)
     view = recipe.raster
     backbone: dict[str, Any] = {}

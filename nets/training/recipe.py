@@ -46,7 +46,8 @@ class Recipe:
     optimizer             "adamw" on a one-cycle schedule (Smith 2018), or "adam" at a constant rate
     teaching              share of the loss that follows the teachers, where the run has any (nets/training/teachers.py)
     augment               draw every drawing anew each time (nets/training/augment.py), or always the same way
-    unfinished            with augment: share of the drawings that stop before their end, in the last epoch; it begins at 0.1
+    unfinished            share of the drawings that stop before their end; with augment it is that of the last epoch, and
+                          begins at 0.1
     things                with augment: so many drawings of things without a class beside each drawing of a class, where the
                           run has such things (nets/training/things.py)
     frozen                so many of the first stages of a net keep their weights, and the stem too; 0: all of it learns.
@@ -99,9 +100,10 @@ class Recipe:
     def unfinished_in(self, epoch: int) -> float:
         """The share of unfinished drawings in an epoch, from 0 on: it grows by the same step from 0.1 in the first one.
 
-        A run measured in iterations has no last epoch to grow to: its share stays what `unfinished` says.
+        A run measured in iterations has no last epoch to grow to: its share stays what `unfinished` says. So does that of a run
+        without augmentation, which comes after another one.
         """
-        if self.iterations or self.epochs < 2:
+        if self.iterations or self.epochs < 2 or not self.augment:
             return self.unfinished
         return FIRST_UNFINISHED + (self.unfinished - FIRST_UNFINISHED) * min(epoch / (self.epochs - 1), 1)
 
@@ -121,6 +123,7 @@ REPORT = Recipe(
     learning_rate=1e-4,
     weight_decay=0.0,
     augment=False,
+    unfinished=0.0,
     ema=0.0,
     validation_per_class=0,
     report_init=True,

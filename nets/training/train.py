@@ -142,8 +142,6 @@ def _with_things(run: Run, training: Labelled) -> tuple[SketchSet, SketchSet]:
     assert run.things
     if not isinstance(training, SketchSet):
         raise TrainingError("things without a class are drawings: leave out --things where pictures are learned")
-    if not run.recipe.augment:
-        raise TrainingError("things without a class are drawn anew each time: leave out --things or --no-augment")
     things = read_folder(run.things)
     known = np.isin(things.classes, training.classes)
     drawings = SketchSet.of(chain(training, things.select(np.flatnonzero(known[things.labels]))), training.classes)
