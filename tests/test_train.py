@@ -192,6 +192,7 @@ def test_data_that_is_not_there_is_one_line_and_exit_2(tmp_path: Path, capsys: p
     assert capsys.readouterr().err.splitlines()[-1].startswith("nets: ")
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # more workers than this machine has cores
 def test_batches_are_the_same_for_any_number_of_workers(doodles: SketchSet) -> None:
     rasters, rows = TrainingRasters(doodles, BEST, 5), epoch_rows(doodles.labels, 5, 2)
 
