@@ -36,9 +36,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A net that nobody trained will do: what is fitted needs drawings only."""
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("nets") / "efficientnet.x.safetensors"
-    config = CheckpointConfig("efficientnet", CLASSES, RasterSpec(), {"recipe": {"validation_per_class": 10}, "seed": 3})
-    save_checkpoint(path, Checkpoint(config, from_torch(build_net("efficientnet", 5, 64).state_dict())))
+    path = tmp_path_factory.mktemp("nets") / "trazonet.x.safetensors"
+    config = CheckpointConfig("trazonet", CLASSES, RasterSpec(), {"recipe": {"validation_per_class": 10}, "seed": 3})
+    save_checkpoint(path, Checkpoint(config, from_torch(build_net("trazonet", 5, 64).state_dict())))
     return path
 
 
@@ -70,11 +70,11 @@ def test_of_several_checkpoints_the_mean_is_fitted(data: Path, trained: Path, tm
     mean = load_checkpoint(out)
     np.testing.assert_allclose(mean.weights["prototypes"], weights["prototypes"] + 0.25, atol=2e-3)
     np.testing.assert_allclose(mean.weights["features.1.running_var"], weights["features.1.running_var"], rtol=1e-6)
-    assert [one["checkpoint"] for one in mean.config.training["fitted"]["from"]] == ["efficientnet.x", "other"]
+    assert [one["checkpoint"] for one in mean.config.training["fitted"]["from"]] == ["trazonet.x", "other"]
 
     few = tmp_path / "few.safetensors"
     config = replace(start.config, classes=CLASSES[:4])
-    save_checkpoint(few, Checkpoint(config, from_torch(build_net("efficientnet", 4, 64).state_dict())))
+    save_checkpoint(few, Checkpoint(config, from_torch(build_net("trazonet", 4, 64).state_dict())))
     assert main(["fit", "--checkpoint", str(few), str(trained), *options]) == 2
 
 
