@@ -18,7 +18,9 @@ from nets.training.learner import Learner
 from nets.training.recipe import Recipe
 from nets.training.teachers import Teachers
 from sketches.raster import RasterSpec, rasterise
+from sketches.scan import ScanSpec
 from sketches.sketch_set import SketchSet
+from sketches.view import shown
 
 SMALL = RasterSpec(size=32, padding=1)
 
@@ -86,6 +88,13 @@ def test_drawings_as_they_are_in_the_file_are_cut_short_and_have_things_beside_t
     np.testing.assert_array_equal(np.any(seen != plain, axis=(1, 2)), cut)
     assert seen[cut].mean() < 0.8 * plain[cut].mean()
     assert not np.array_equal(first.rasters[40:], second.rasters[40:])
+
+
+def test_a_net_that_looks_at_scans_sees_whole_drawings_as_they_are(doodles: SketchSet) -> None:
+    recipe = Recipe("test", raster=ScanSpec(), augment=False, unfinished=1.0)
+    plain = np.stack([shown(doodles.strokes(row), recipe.raster) for row in range(8)])
+    batch = TrainingRasters(doodles, recipe, 0, plain).__getitems__([(0, place, place) for place in range(8)])
+    np.testing.assert_array_equal(batch.rasters.squeeze(1), plain)
 
 
 def test_a_teacher_that_does_not_know_a_class_is_refused(doodles: SketchSet, tmp_path: Path) -> None:

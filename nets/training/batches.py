@@ -72,10 +72,11 @@ class TrainingRasters(Dataset[Batch]):
     def _drawn(self, key: Key) -> tuple[Rasters, float, list[Rasters]]:
         """A drawing as the student sees it, the share of its ink that is there, and as each view of the teachers sees it."""
         epoch, place, row = key
-        if self.plain is not None and not isinstance(self.sketches, SketchSet):
-            return self.plain[row], 1.0, []
+        view = self.recipe.raster
+        if self.plain is not None and not (isinstance(self.sketches, SketchSet) and isinstance(view, RasterSpec)):
+            return self.plain[row], 1.0, []  # only strokes that are seen as strokes have a beginning
         rng = np.random.default_rng([self.seed, epoch, place])  # the third word tells it apart from the shuffle's
-        look, view = self.sketches.look(row), self.recipe.raster
+        look = self.sketches.look(row)
         if isinstance(look, Picture) or not isinstance(view, RasterSpec):
             return varied(look, view, rng), 1.0, []
         ink = share_of_ink(self.recipe.unfinished_in(epoch), rng)
