@@ -90,7 +90,7 @@ def default() -> Encoder:
 
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
-    """The smallest shipped net: most tests are about what is done with embeddings, and it makes them in a tenth of the time."""
+    """The smallest shipped net: most tests are about what is done with embeddings, and it makes them sooner."""
     return Encoder(find_checkpoint(SMALLEST))
 
 
@@ -190,7 +190,7 @@ def serving(gallery: Gallery, admin_token: str | None = None, **settings: object
 
 @pytest.fixture(scope="session")
 def sharper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint with other embeddings that are about as good: the shipped one with a sharper posterior."""
+    """A checkpoint with other embeddings that are about as good: those of the smallest net with a sharper posterior."""
     return _variant(tmp_path_factory.mktemp("checkpoints") / "small.sharper.safetensors", posterior_scale=32.0)
 
 

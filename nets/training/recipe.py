@@ -100,8 +100,8 @@ class Recipe:
     def unfinished_in(self, epoch: int) -> float:
         """The share of unfinished drawings in an epoch, from 0 on: it grows by the same step from 0.1 in the first one.
 
-        A run measured in iterations has no last epoch to grow to: its share stays what `unfinished` says. So does that of a run
-        without augmentation, which comes after another one.
+        A run measured in iterations has no last epoch to grow to: its share stays what `unfinished` says. So does
+        the share of a run without augmentation, which usually goes on where one with augmentation ended.
         """
         if self.iterations or self.epochs < 2 or not self.augment:
             return self.unfinished
