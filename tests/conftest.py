@@ -40,6 +40,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("trazo")
 expect.set_options(timeout=1000 * PATIENCE)
 
+Once = Callable[[str, Callable[[Path], object]], Path]
+
 SMALLEST = "trazonet.qd345"  # of the shipped nets for drawings
 QUICKDRAW = Path(os.environ.get("TRAZO_QUICKDRAW", Path(__file__).parents[2] / "shared" / "quickdraw"))
 
@@ -95,11 +97,31 @@ def encoder() -> Encoder:
 
 
 @pytest.fixture(scope="session")
-def gallery(doodles: SketchSet, encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Folders by name, for all processes of a test run: the first that asks for one fills it, and the others wait for that."""
+    shared = _shared(tmp_path_factory)
+
+    def filled(name: str, fill: Callable[[Path], object]) -> Path:
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / f"{name}.full").exists():
+                (shared / name).mkdir()
+                fill(shared / name)
+                (shared / f"{name}.full").touch()
+        return shared / name
+
+    return filled
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the test run, in which each of its processes has one."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+
+
+@pytest.fixture(scope="session")
+def gallery(doodles: SketchSet, encoder: Encoder, once: Once) -> Path:
     """A gallery folder of the doodles; tests do not change it."""
-    folder = tmp_path_factory.mktemp("gallery")
-    build(folder, doodles, encoder, {"doodles": True})
-    return folder
+    return once("gallery", lambda folder: build(folder, doodles, encoder, {"doodles": True}))
 
 
 @pytest.fixture(scope="session")
@@ -145,29 +167,30 @@ def opened(browser: Browser, url: str, about: str) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="session")
-def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of small pictures, twelve of each of three classes."""
-    return write_shapes(tmp_path_factory.mktemp("shapes") / "data", 12)
+def shapes(once: Once) -> Path:
+    """A folder of small pictures, twelve of each of three classes; tests do not change it."""
+    return once("shapes", lambda folder: write_shapes(folder, 12))
 
 
 @pytest.fixture(scope="session")
-def shapes_net(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shapes_net(shapes: Path, once: Once) -> Path:
     """The checkpoint of a small net for photographs: a last layer on the features of a backbone that nobody trained."""
-    from nets.__main__ import main  # it needs torch, which nothing else here does
+    name = "mobilenet.shapes.safetensors"
 
-    folder = tmp_path_factory.mktemp("net")
-    command = ["train", "--net", "mobilenet", "--trained", "head", "--data", str(shapes), "--size", "32"]
-    length = ["--batch-size", "8", "--work", str(folder / "runs"), "--out", str(folder / "mobilenet.shapes.safetensors")]
-    assert main([*command, *length]) == 0
-    return folder / "mobilenet.shapes.safetensors"
+    def train(folder: Path) -> None:
+        from nets.__main__ import main  # it needs torch, which nothing else here does
+
+        command = ["train", "--net", "mobilenet", "--trained", "head", "--data", str(shapes), "--size", "32"]
+        length = ["--batch-size", "8", "--work", str(folder / "runs"), "--out", str(folder / name)]
+        assert main([*command, *length]) == 0
+
+    return once("net", train) / name
 
 
 @pytest.fixture(scope="session")
-def shapes_gallery(shapes: Path, shapes_net: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shapes_gallery(shapes: Path, shapes_net: Path, once: Once) -> Path:
     """A gallery of these pictures; tests do not change it."""
-    folder = tmp_path_factory.mktemp("pictures")
-    build(folder, read_items(shapes, traced=False), Encoder(shapes_net), {})
-    return folder
+    return once("pictures", lambda folder: build(folder, read_items(shapes, traced=False), Encoder(shapes_net), {}))
 
 
 @contextmanager
@@ -189,31 +212,29 @@ def serving(gallery: Gallery, admin_token: str | None = None, **settings: object
 
 
 @pytest.fixture(scope="session")
-def sharper(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sharper(once: Once) -> Path:
     """A checkpoint with other embeddings that are about as good: those of the smallest net with a sharper posterior."""
-    return _variant(tmp_path_factory.mktemp("checkpoints") / "small.sharper.safetensors", posterior_scale=32.0)
+    name = "small.sharper.safetensors"
+    return once("sharper", lambda folder: _variant(folder / name, posterior_scale=32.0)) / name
 
 
 @pytest.fixture(scope="session")
-def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def broken(once: Once) -> Path:
     """A checkpoint that embeds every drawing alike."""
-    path = tmp_path_factory.mktemp("checkpoints") / "small.broken.safetensors"
-    return _variant(path, posterior_scale=0.0, posterior_share=1.0)
+    name = "small.broken.safetensors"
+    return once("broken", lambda folder: _variant(folder / name, posterior_scale=0.0, posterior_share=1.0)) / name
 
 
-def _variant(path: Path, **buffers: float) -> Path:
+def _variant(path: Path, **buffers: float) -> None:
     checkpoint = load_checkpoint(find_checkpoint(SMALLEST))
     changed = {name: np.array(value, np.float32) for name, value in buffers.items()}
     save_checkpoint(path, replace(checkpoint, weights={**checkpoint.weights, **changed}))
-    return path
 
 
 @pytest.fixture(scope="session")
-def forty(doodles: SketchSet, encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def forty(doodles: SketchSet, encoder: Encoder, once: Once) -> Path:
     """A gallery of 40 doodles of 5 classes; tests do not change it."""
-    folder = tmp_path_factory.mktemp("forty")
-    build(folder, doodles.select(np.arange(40)), encoder, {"doodles": True})
-    return folder
+    return once("forty", lambda folder: build(folder, doodles.select(np.arange(40)), encoder, {"doodles": True}))
 
 
 @pytest.fixture
@@ -239,9 +260,7 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
     reason = why_not()
     if reason:
         pytest.skip(reason)
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
+    shared = _shared(tmp_path_factory)
     with FileLock(shared / "milvus.lock"):
         server = MilvusServer(shared / "milvus", QUICK)
         server.join()
@@ -253,15 +272,14 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str],
 
 
 @pytest.fixture(params=ENGINES)
-def changing(
-    request: pytest.FixtureRequest, tmp_path: Path, doodles: SketchSet, encoder: Encoder
-) -> Iterator[tuple[Gallery, LiveGallery]]:
+def changing(request: pytest.FixtureRequest, tmp_path: Path, forty: Path) -> Iterator[tuple[Gallery, LiveGallery]]:
     """Forty doodles, in either, served; to be changed."""
-    build(tmp_path / "gallery", doodles.select(np.arange(40)), encoder, {"doodles": True})
     place: Gallery = tmp_path / "gallery"
     if request.param == "milvus":
         place = request.getfixturevalue("milvus")(f"forty{abs(hash(tmp_path))}")
-        copy(tmp_path / "gallery", place)
+        copy(forty, place)
+    else:
+        shutil.copytree(forty, tmp_path / "gallery")
     live = LiveGallery(place)
     yield place, live
     live.close()

@@ -6,12 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from indexer.build import build
-from nets.encoder import Encoder
-from sketches.sketch_set import SketchSet
 from web.problems import problem_of
 
 ROOT = Path(__file__).parents[1]
@@ -60,14 +56,11 @@ print("all as it should be")
 """
 
 
-def test_a_full_disk_and_one_that_can_only_be_read_are_served_from_and_refuse_changes(
-    doodles: SketchSet, encoder: Encoder, tmp_path: Path
-) -> None:
+def test_a_full_disk_and_one_that_can_only_be_read_are_served_from_and_refuse_changes(forty: Path, tmp_path: Path) -> None:
     if not shutil.which("unshare") or subprocess.run([*OWN_MOUNTS, "true"], capture_output=True).returncode:
         pytest.skip("a process may have no mounts of its own here")
-    build(tmp_path / "g", doodles.select(np.arange(40)), encoder, {})
     (tmp_path / "disk").mkdir()
-    command = [*OWN_MOUNTS, sys.executable, "-c", SCENARIO, str(tmp_path / "g"), str(tmp_path / "disk")]
+    command = [*OWN_MOUNTS, sys.executable, "-c", SCENARIO, str(forty), str(tmp_path / "disk")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0 and "all as it should be" in done.stdout, done.stderr
     assert "free some room" in done.stderr and "can only be read" in done.stderr

@@ -5,11 +5,8 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
-import pytest
 
-from indexer.build import build
 from indexer.online import change_gallery
-from nets.encoder import Encoder
 from search import additions, local
 from search.engine import SearchEngine
 from sketches.doodles import doodle
@@ -17,12 +14,6 @@ from sketches.item import Item
 from sketches.sketch_set import SketchSet
 
 HERE = {additions.__file__, local.__file__}
-
-
-@pytest.fixture
-def small(doodles: SketchSet, encoder: Encoder, tmp_path: Path) -> Path:
-    build(tmp_path, doodles.select(np.arange(40)), encoder, {})
-    return tmp_path
 
 
 def told(engine: SearchEngine) -> object:

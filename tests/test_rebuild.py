@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import Once
 from filelock import FileLock
 
 from indexer.__main__ import main
@@ -34,10 +36,10 @@ def tree(folder: Path) -> set[str]:
 
 
 @pytest.fixture
-def small(doodles: SketchSet, encoder: Encoder, tmp_path: Path) -> Path:
-    """A gallery of 48 doodles of 6 classes."""
-    build(tmp_path / "g", doodles.select(np.arange(48)), encoder, {"doodles": True})
-    return tmp_path / "g"
+def small(doodles: SketchSet, encoder: Encoder, once: Once, tmp_path: Path) -> Path:
+    """A gallery of 48 doodles of 6 classes, for the test alone."""
+    built = once("six", lambda folder: build(folder, doodles.select(np.arange(48)), encoder, {"doodles": True}))
+    return shutil.copytree(built, tmp_path / "g")
 
 
 def test_a_better_or_equal_checkpoint_is_published_and_its_quality_recorded(

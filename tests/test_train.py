@@ -72,7 +72,9 @@ def test_a_run_can_start_from_a_checkpoint(data: Path, tmp_path: Path, capsys: p
     fewer = tmp_path / "few.txt"
     fewer.write_text("sun\ncat\n")
     third = tmp_path / "trazonet.third.safetensors"
-    assert main(command(data, third, *options, "1", "--init", str(first), "--classes", str(fewer))) == 0
+    assert (
+        main(command(data, third, *options, "1", "--init", str(first), "--classes", str(fewer), "--epoch-per-class", "16")) == 0
+    )
     assert load_checkpoint(third).config.classes == ("sun", "cat")
     assert main(command(data, tmp_path / "sknet.x.safetensors", "--net", "sknet", "--init", str(first))) == 2
     assert "same architecture" in capsys.readouterr().err
@@ -128,7 +130,7 @@ def test_frozen_stages_keep_their_weights_and_statistics(
 @pytest.mark.parametrize("net", ["sknet", "skresnet"])
 def test_the_reports_recipe_trains_the_reports_nets(net: str, data: Path, tmp_path: Path) -> None:
     out = tmp_path / f"{net}.report.safetensors"
-    assert main(command(data, out, "--net", net, "--recipe", "report", "--iterations", "30", "--epoch-per-class", "30")) == 0
+    assert main(command(data, out, "--net", net, "--recipe", "report", "--iterations", "16", "--epoch-per-class", "16")) == 0
     checkpoint = load_checkpoint(out)
     config = checkpoint.config
     history = config.training["history"]

@@ -54,8 +54,8 @@ def test_the_seed_decides() -> None:
     assert first == again and first != other
 
 
-def test_the_command_compares_pictures_with_strokes(gallery: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    command = ["uploads", "--gallery", str(gallery), "--queries", "12", "--kinds", "clean", "noise"]
+def test_the_command_compares_pictures_with_strokes(forty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["uploads", "--gallery", str(forty), "--queries", "12", "--kinds", "clean", "noise"]
     assert main(command) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert [one["kind"] for one in result["uploads"]] == ["clean", "noise", "noise", "noise"]
@@ -65,9 +65,9 @@ def test_the_command_compares_pictures_with_strokes(gallery: Path, capsys: pytes
 
 
 def test_a_picture_that_is_refused_counts_as_no_answer(
-    gallery: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    forty: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SHEETS, "clean", (replace(CLEAN, ink=1.0),))  # white on white
-    assert main(["uploads", "--gallery", str(gallery), "--queries", "8", "--kinds", "clean"]) == 0
+    assert main(["uploads", "--gallery", str(forty), "--queries", "8", "--kinds", "clean"]) == 0
     blank = json.loads(capsys.readouterr().out.splitlines()[-1])["uploads"][0]
     assert blank["refused"] == 8 and blank["map"] == 0

@@ -24,7 +24,7 @@ class TransformerBackbone(Backbone):
         super().__init__()
         if "model_type" not in configuration:
             raise ValueError("a net of transformers starts from a model: name its folder or its name on the hub with --init")
-        model = AutoModel.from_config(AutoConfig.for_model(**configuration), attn_implementation="eager")  # type: ignore[no-untyped-call]
+        model = AutoModel.from_config(AutoConfig.for_model(**configuration), attn_implementation="eager")
         self.model = _bare(model)
         with torch.inference_mode():
             self.features = int(self.eval()(torch.zeros(1, 3, size, size)).shape[1])
@@ -64,7 +64,7 @@ def pretrained(place: str) -> tuple[dict[str, Any], dict[str, Tensor], Photograp
 def _bare(model: PreTrainedModel) -> PreTrainedModel:
     """Without the pooling layer of a ViT, a dense one on the class token that classifiers do not use."""
     if isinstance(getattr(getattr(model, "pooler", None), "dense", None), nn.Linear):
-        model.pooler = None  # type: ignore[assignment]
+        model.pooler = None
     return model
 
 

@@ -266,6 +266,7 @@ def _fit(args: argparse.Namespace) -> dict[str, Any]:
     drawings = selected(args, "train", load_checkpoint(paths[-1]).config.view)
     balance = Balance(args.share, args.scale, args.handedness or 0.0)
     things = read_folder(args.things) if args.things else None
+    keep_memory()
     config = fit_checkpoints(paths, balance, drawings, args.out, args.device, things)
     return {"checkpoint": str(args.out), **config.training["fitted"]}
 
