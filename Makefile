@@ -29,9 +29,9 @@ lint: .venv/installed-dev
 types: .venv/installed-dev
 	$(BIN)/mypy
 
-# Two processes more than there are cores: many tests wait for a server, a browser or a disk.
+# One process more than there are cores: many tests wait for a server, a browser or a disk. Two more take 15 % longer.
 suite: .venv/installed-dev .milvus/tried
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4 --dist worksteal
 
 clean:
 	rm -rf .venv .milvus .pytest_cache .mypy_cache .ruff_cache .hypothesis
