@@ -104,6 +104,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     def filled(name: str, fill: Callable[[Path], object]) -> Path:
         with FileLock(shared / f"{name}.lock"):
             if not (shared / f"{name}.full").exists():
+                shutil.rmtree(shared / name, ignore_errors=True)  # of one that failed half-way, and told why
                 (shared / name).mkdir()
                 fill(shared / name)
                 (shared / f"{name}.full").touch()
