@@ -29,7 +29,7 @@ lint: .venv/installed-dev
 types: .venv/installed-dev
 	$(BIN)/mypy
 
-# One process more than there are cores: many tests wait for a server, a browser or a disk. Two more take 15 % longer.
+# One process more than there are cores: many tests wait for a server, a browser or a disk. Two more are slower.
 suite: .venv/installed-dev .milvus/tried
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4 --dist worksteal
 
