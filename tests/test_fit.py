@@ -16,11 +16,13 @@ from nets.checkpoint import Checkpoint, CheckpointConfig, find_checkpoint, load_
 from nets.encoder import Encoder
 from nets.training.fit import fit
 from nets.training.recipe import Balance
+from nets.training.within_class import fit_within_class
 from sketches.doodles import write_doodles
 from sketches.folder import read_folder
 from sketches.protocol import split
 from sketches.raster import REPORT_RASTER, RasterSpec, rasterise
 from sketches.sketch_set import SketchSet
+from sketches.unfinished import first_part
 
 CLASSES = ("cat", "line", "stairs", "star", "sun")
 
@@ -45,14 +47,19 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_only_the_embedding_changes(data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "fitted.safetensors"
     options = ("--checkpoint", str(trained), "--share", "0.25", "--scale", "10", "--handedness", "0.5")
-    assert main(["fit", *options, "--data", str(data), "--device", "cpu", "--out", str(out)]) == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[-1])["share"] == 0.25
+    more = ("--unsure-share", "0.125", "--soft-scale", "5")
+    assert main(["fit", *options, *more, "--data", str(data), "--device", "cpu", "--out", str(out)]) == 0
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (record["share"], record["unsure_share"], record["scale"], record["soft_scale"]) == (0.25, 0.125, 10, 5)
 
     before, after = load_checkpoint(trained), load_checkpoint(out)
     assert {name for name in before.weights if not np.array_equal(before.weights[name], after.weights[name])} == {
-        *("mix.weight", "mix.bias", "posterior_share", "posterior_scale", "handedness")
+        *("mix.weight", "mix.bias", "posterior_share", "unsure_share", "posterior_scale", "soft_scale", "handedness")
     }
     config = after.config
+    assert [after.weights[name] for name in ("posterior_share", "unsure_share", "posterior_scale", "soft_scale")] == [
+        *(0.25, 0.125, 10, 5)
+    ]
     assert before.config.classes == config.classes and config.training["seed"] == 3 and config.training["fitted"]["scale"] == 10
 
     embeddings, _ = Encoder(out).encode(read_folder(data))
@@ -96,6 +103,25 @@ def test_a_fitted_net_finds_more_of_a_class(doodles: SketchSet) -> None:
     assert mean_ap() > before + 0.02  # about 0.03 when this was written
 
 
+def test_a_drawing_and_its_beginnings_come_together(doodles: SketchSet) -> None:
+    """The map is the one of whole drawings and of as many beginnings, each with its class."""
+    torch.manual_seed(0)
+    few = doodles.select(np.concatenate([np.flatnonzero(doodles.labels == n)[:3] for n in range(3)]))
+    few = SketchSet.of(few.sketch(row) for row in range(len(few)))
+    net = build_net("trazonet", 3, 64).eval()
+    fit(net, Balance(0.3, 10.0), few, RasterSpec(), "cpu")
+    shares = 3 * [0.25, 0.25 + 0.65 / 9, 0.25 + 2 * 0.65 / 9]
+    whole = [few.strokes(row) for row in range(len(few))]
+    begun = [first_part(strokes, share) for strokes, share in zip(whole, shares, strict=True)]
+    rasters = torch.from_numpy(np.stack([rasterise(strokes, RasterSpec()) for strokes in (*whole, *begun)])).unsqueeze(1)
+    with torch.inference_mode():
+        described = net.describe(rasters.float() / 255)[0].numpy()
+    expected, _ = fit_within_class(described, np.concatenate((few.labels, few.labels)), net.dimensions)
+    # Eigenvectors have no sign, and those of what never varies are any: what the map makes of the drawings is compared.
+    ours, theirs = (described @ weight.T for weight in (net.mix.weight.numpy(), expected))
+    np.testing.assert_allclose(ours @ ours.T, theirs @ theirs.T, atol=1e-3, rtol=1e-3)
+
+
 def test_how_things_without_a_class_differ_is_fitted_too(data: Path, trained: Path, tmp_path: Path) -> None:
     """Four things stand in for icons and symbols: drawings of one come together, and the classes' mean stays the origin."""
     things = tmp_path / "things"
@@ -118,22 +144,17 @@ def test_how_things_without_a_class_differ_is_fitted_too(data: Path, trained: Pa
 
 
 @pytest.mark.parametrize(
-    ("share", "scale", "handedness"),
-    [("1.5", "10", "0"), ("-0.1", "10", "0"), ("0.5", "0", "0"), ("nan", "10", "0"), ("0.5", "inf", "0"), ("0.5", "10", "2")],
+    "wrong",
+    [
+        *("--share=1.5", "--share=-0.1", "--share=nan", "--scale=0", "--scale=inf", "--handedness=2"),
+        *("--unsure-share=-1", "--unsure-share=nan", "--soft-scale=0", "--soft-scale=-inf"),
+    ],
 )
 def test_what_makes_no_embedding_is_refused(
-    share: str, scale: str, handedness: str, data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    wrong: str, data: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "x.safetensors"
-    options = (
-        "--checkpoint",
-        str(trained),
-        f"--share={share}",
-        f"--scale={scale}",
-        f"--handedness={handedness}",
-        "--data",
-        str(data),
-    )
+    options = ("--checkpoint", str(trained), "--share=0.5", "--scale=10", wrong, "--data", str(data))
     assert main(["fit", *options, "--out", str(out)]) == 2
     assert "a share is within 0..1" in capsys.readouterr().err and not out.exists()
 

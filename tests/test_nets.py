@@ -1,14 +1,16 @@
 """The architectures against the report's definition, counted by hand."""
 
+import numpy as np
 import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet as Theirs
 from efficientnet_lite_pytorch.utils import get_model_params
+from scipy.special import softmax
 from torch import nn
 
 from nets.architectures.depthwise import DepthwiseConv
 from nets.architectures.efficientnet import EfficientNet
-from nets.architectures.posterior import PosteriorNet
+from nets.architectures.posterior import PosteriorNet, unit
 from nets.architectures.registry import NETS, build_net
 from nets.architectures.trazonet import TrazoNet
 from nets.embedding import EMBEDDING_DIM
@@ -96,6 +98,34 @@ def test_our_nets_describe_by_posterior_and_looks_each_of_its_share(kind: type[P
     exits = net(x)
     assert torch.equal(posterior.argmax(1), exits.logits.argmax(1)) and torch.equal(cosines.argmax(1), exits.logits.argmax(1))
     torch.testing.assert_close(exits.embedding.norm(dim=1), torch.ones(5))
+
+
+def test_the_share_grows_with_how_sure_the_net_is_and_half_of_the_posterior_is_softer() -> None:
+    net = TrazoNet(3).eval()
+    for name, value in {"posterior_share": 0.8, "unsure_share": 0.2, "posterior_scale": 20.0, "soft_scale": 8.0}.items():
+        getattr(net, name).fill_(value)
+    net.prototypes.data.copy_(torch.eye(3, net.prototypes.shape[1]))
+    features = unit(torch.eye(3, net.prototypes.shape[1])[:1] + torch.tensor([[0.0], [0.5], [1.0]]) * net.prototypes[1:2])
+    features = torch.cat((features, unit(net.prototypes.data.sum(0, keepdim=True))))  # at last one between all three
+    looks = unit(torch.rand(4, net.looks))
+    description, _ = net.compare(features, looks)
+    cosines = features[:, :3].double().detach().numpy()
+    sharp, soft, between = (softmax(scale * cosines, axis=1) for scale in (20, 8, 12))
+    share = 0.2 + 0.6 * between.max(axis=1, keepdims=True)
+    np.testing.assert_allclose(description[:, :3].detach(), np.sqrt(share * (sharp + soft) / 2), atol=1e-5)
+    np.testing.assert_allclose(description[:, 3:].detach(), np.sqrt(1 - share) * looks.numpy(), atol=1e-5)
+    assert share[0] > 0.79 and share[0] > share[1] > share[2]
+    np.testing.assert_allclose(share[3], 0.2 + 0.6 / 3)  # it might be any of the three
+
+
+def test_files_from_before_have_one_share_and_one_scale() -> None:
+    net = TrazoNet(3).eval()
+    net.posterior_share.fill_(0.3)
+    net.posterior_scale.fill_(5.0)
+    older = {name: tensor for name, tensor in net.state_dict().items() if name not in ("unsure_share", "soft_scale")}
+    loaded = TrazoNet(3).eval()
+    loaded.load_state_dict(older)
+    assert float(loaded.unsure_share) == float(loaded.posterior_share) and float(loaded.soft_scale) == 5.0
 
 
 @pytest.mark.parametrize("kind", [TrazoNet, EfficientNet])

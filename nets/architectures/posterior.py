@@ -3,8 +3,13 @@
 What a sketch is (the class posterior) ranks drawings of known classes far better than raw features do; what it looks
 like is all there is for a class nobody trained. A description holds both, side by side:
 
-    description = [ sqrt(share) * sqrt(softmax(scale * cos)) , sqrt(1 - share) * looks ]
+    posterior   = ( softmax(scale * cos) + softmax(soft_scale * cos) ) / 2
+    description = [ sqrt(share * posterior) , sqrt(1 - share) * looks ]
     embedding   = mix(description), scaled to length 1
+
+The sharp half of the posterior tells known classes from each other, the soft half keeps what else a drawing resembles. The
+share grows with how sure the net is, from `unsure_share` to `posterior_share`: what is no class, or only begun, is told by
+its looks.
 
 A drawing and its mirror image are the same thing, so both are asked, and what is seen in them is averaged: the features always,
 the looks as far as the net's handedness allows. At 0 the looks of an arrow to the left are those of an arrow to the right; at 1
@@ -25,6 +30,7 @@ from nets.architectures.exits import Exits, Net
 from nets.embedding import EMBEDDING_DIM
 
 TRAINING_SCALE = 16.0  # logits are this times the cosine
+SURENESS_SCALE = 12.0  # how sure a net is: the largest probability at this scale, between the two of the posterior
 
 
 class Seen(NamedTuple):
@@ -38,14 +44,16 @@ class Seen(NamedTuple):
 class PosteriorNet(Net):
     """See a drawing, compare it with a prototype of each class, embed both. Subclasses say how to see.
 
-    The buffers `posterior_share`, `posterior_scale` and `handedness` shape the embedding, not the logits, and travel with the
-    weights; files without a handedness have 0.
+    The buffers `posterior_share`, `unsure_share`, `posterior_scale`, `soft_scale` and `handedness` shape the embedding, not the
+    logits, and travel with the weights. Older files have one share, one scale and a handedness of 0.
     """
 
     mirrored = True
     _kept: tuple[nn.Module, ...] = ()
     posterior_share: Tensor
+    unsure_share: Tensor
     posterior_scale: Tensor
+    soft_scale: Tensor
     handedness: Tensor
 
     def __init__(self, classes: int, features: int, looks: int, dimensions: int) -> None:
@@ -55,9 +63,11 @@ class PosteriorNet(Net):
         self.prototypes = nn.Parameter(torch.randn(classes, features) / features**0.5)
         self.mix = nn.Linear(classes + looks, dimensions).requires_grad_(False)
         self.register_buffer("posterior_share", torch.tensor(0.5))
+        self.register_buffer("unsure_share", torch.tensor(0.5))
         self.register_buffer("posterior_scale", torch.tensor(TRAINING_SCALE))
+        self.register_buffer("soft_scale", torch.tensor(TRAINING_SCALE))
         self.register_buffer("handedness", torch.tensor(0.0))
-        self.register_load_state_dict_pre_hook(_without_handedness)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_of_older_files)  # type: ignore[no-untyped-call]
 
     @property
     def dimensions(self) -> int:
@@ -113,8 +123,9 @@ class PosteriorNet(Net):
     def compare(self, features: Tensor, looks: Tensor) -> tuple[Tensor, Tensor]:
         """Descriptions and cosines, as `describe`, of what was seen."""
         cosines = self._cosines(features)
-        posterior = torch.softmax(self.posterior_scale * cosines, dim=1)
-        share = self.posterior_share
+        posterior = (torch.softmax(self.posterior_scale * cosines, dim=1) + torch.softmax(self.soft_scale * cosines, dim=1)) / 2
+        sure = torch.softmax(SURENESS_SCALE * cosines, dim=1).amax(1, keepdim=True)
+        share = self.unsure_share + (self.posterior_share - self.unsure_share) * sure
         return torch.cat((torch.sqrt(share * posterior), torch.sqrt(1 - share) * looks), dim=1), cosines
 
     def _exits(self, description: Tensor, cosines: Tensor) -> Exits:
@@ -127,5 +138,8 @@ def unit(rows: Tensor) -> Tensor:
     return rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
 
 
-def _without_handedness(net: nn.Module, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
+def _of_older_files(net: nn.Module, weights: dict[str, Tensor], prefix: str, *_: object) -> None:
     weights.setdefault(f"{prefix}handedness", torch.tensor(0.0))
+    for newer, older in {"unsure_share": "posterior_share", "soft_scale": "posterior_scale"}.items():
+        if f"{prefix}{older}" in weights:
+            weights.setdefault(f"{prefix}{newer}", weights[f"{prefix}{older}"])

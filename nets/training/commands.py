@@ -146,7 +146,9 @@ def main(arguments: list[str]) -> int:
 
 def _add_balance(parser: argparse.ArgumentParser, required: bool = False) -> None:
     parser.add_argument("--share", type=float, required=required, help="of the class posterior in the embedding, 0..1")
+    parser.add_argument("--unsure-share", type=float, help="the share where the net cannot tell the class (default: --share)")
     parser.add_argument("--scale", type=float, required=required, help="of the cosines in its softmax; larger is sharper")
+    parser.add_argument("--soft-scale", type=float, help="of half of the posterior, to be softer (default: --scale)")
     parser.add_argument("--handedness", type=float, help="0..1: how far looks tell a drawing from its mirror image (default 0)")
 
 
@@ -154,7 +156,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
     recipe = RECIPES[args.recipe or _recipe_for(args.net, args.trained)]
     changes = (
         *("epochs", "iterations", "batch_size", "learning_rate", "label_smoothing", "teaching", "patience", "augment"),
-        *("share", "scale", "handedness", "unfinished", "frozen"),
+        *("share", "scale", "handedness", "unsure_share", "soft_scale", "unfinished", "frozen"),
     )
     if args.penalised and not args.epoch_per_class:
         raise TrainingError("--penalised samples fewer of N drawings a class: name N with --epoch-per-class")
@@ -264,7 +266,7 @@ def _layer(members: list[Encoder], args: argparse.Namespace) -> Layer:
 def _fit(args: argparse.Namespace) -> dict[str, Any]:
     paths = [find_checkpoint(name) for name in args.checkpoint]
     drawings = selected(args, "train", load_checkpoint(paths[-1]).config.view)
-    balance = Balance(args.share, args.scale, args.handedness or 0.0)
+    balance = Balance(args.share, args.scale, args.handedness or 0.0, args.unsure_share, args.soft_scale)
     things = read_folder(args.things) if args.things else None
     keep_memory()
     config = fit_checkpoints(paths, balance, drawings, args.out, args.device, things)

@@ -17,15 +17,19 @@ from nets.training.average import mean_weights
 from nets.training.recipe import Balance
 from nets.training.rows import as_pixels, batches
 from nets.training.within_class import fit_within_class
+from sketches.item import Look, Picture
 from sketches.labelled import Labelled
 from sketches.protocol import split
 from sketches.sketch_set import SketchSet
+from sketches.unfinished import first_part
 from sketches.view import View, shown
 
 PER_THING = 4  # drawings of each thing without a class
 # At most so many times as many drawings of things as of classes. More help things and cost the classes (nets/LOG.md).
 THINGS = 2
 PER_CLASS = 10  # drawings to fit on; with 5, mAP was up to 0.003 less (nets/LOG.md)
+# And of each of them a beginning, from the shortest to nearly all of its ink: what is only begun is found better (nets/LOG.md).
+BEGINNINGS = np.linspace(0.25, 0.9, PER_CLASS)
 
 
 def fit(
@@ -36,26 +40,36 @@ def fit(
     device: str,
     things: SketchSet | None = None,
 ) -> None:
-    """Give the net this balance and fit its `mix` (nets/architectures/posterior.py) to it, on plain training drawings.
+    """Give the net this balance and fit its `mix` (nets/architectures/posterior.py) to it, on training drawings as they are and
+    on their beginnings.
 
     More share and scale rank drawings of known classes better, less of them those of unknown ones. With drawings of things
     without a class (nets/training/things.py) the map learns from these, too, how drawings of one thing differ: things that
     are no class are found better, and drawings of classes a little worse.
     """
     give_balance(net.eval().to(device), balance)
-    rows = np.concatenate([np.flatnonzero(training.labels == n)[:PER_CLASS] for n in range(len(training.classes))])
-    described, labels = _described(net, training, rows, view, device), training.labels[rows]
+    chosen = [np.flatnonzero(training.labels == n)[:PER_CLASS] for n in range(len(training.classes))]
+    rows, shares = np.concatenate(chosen), np.concatenate([BEGINNINGS[: len(rows)] for rows in chosen])
+    looks = [training.look(row) for row in rows.tolist()]
+    described, labels = _described(net, looks, view, device), training.labels[rows]
     origin = described.mean(axis=0)
+    begun = [(n, first_part(look, shares[n])) for n, look in enumerate(looks) if not isinstance(look, Picture)]
+    if begun:
+        numbers, beginnings = zip(*begun, strict=True)
+        described = np.concatenate((described, _described(net, beginnings, view, device)))
+        labels = np.concatenate((labels, labels[list(numbers)]))
     if things is not None:
         others = _some(things, THINGS * len(rows))
-        described = np.concatenate((described, _described(net, things, others, view, device)))
+        described = np.concatenate((described, _described(net, [things.strokes(row) for row in others], view, device)))
         labels = np.concatenate((labels, len(training.classes) + things.labels[others]))
     fit_mix(net, described, labels, origin)
 
 
 def give_balance(net: PosteriorNet, balance: Balance) -> None:
     net.posterior_share.fill_(balance.share)
+    net.unsure_share.fill_(balance.share if balance.unsure_share is None else balance.unsure_share)
     net.posterior_scale.fill_(balance.scale)
+    net.soft_scale.fill_(balance.scale if balance.soft_scale is None else balance.soft_scale)
     net.handedness.fill_(balance.handedness)
 
 
@@ -76,22 +90,20 @@ def fit_mix(
         net.mix.bias.copy_(torch.from_numpy(-weight @ origin))
 
 
-def _described(
-    net: PosteriorNet, sketches: Labelled, rows: npt.NDArray[np.int64], view: View, device: str
-) -> npt.NDArray[np.float32]:
+def _described(net: PosteriorNet, looks: Sequence[Look], view: View, device: str) -> npt.NDArray[np.float32]:
     parts = []
     with torch.inference_mode():
-        for places in batches(len(rows), "fitting"):
-            seen = np.stack([shown(sketches.look(row), view) for row in rows[places].tolist()])
+        for places in batches(len(looks), "fitting"):
+            seen = np.stack([shown(look, view) for look in looks[places.start : places.stop]])
             parts.append(net.describe(as_pixels(seen).to(device).float() / 255)[0].cpu().numpy())
     return np.concatenate(parts)
 
 
-def _some(things: SketchSet, drawings: int) -> npt.NDArray[np.int64]:
+def _some(things: SketchSet, drawings: int) -> list[int]:
     """Rows of the first drawings of things, all over the alphabet."""
     rows = [np.flatnonzero(things.labels == n)[:PER_THING] for n in range(len(things.classes))]
     step = max(1, -(-sum(map(len, rows)) // drawings))
-    return np.concatenate(rows[::step])
+    return np.concatenate(rows[::step]).tolist()
 
 
 def fit_checkpoints(

@@ -17,21 +17,24 @@ FIRST_UNFINISHED = 0.1
 class Balance:
     """What is chosen when an embedding is fitted (nets/architectures/posterior.py).
 
-    share       of the class posterior, 0..1
-    scale       of the cosines in its softmax; larger is sharper
-    handedness  0: a drawing and its mirror image look the same; 1: looks are of the drawing alone
+    share         of the class posterior, 0..1, in a drawing that the net is sure of
+    scale         of the cosines in the sharp half of the posterior; larger is sharper
+    handedness    0: a drawing and its mirror image look the same; 1: looks are of the drawing alone
+    unsure_share  of the class posterior in a drawing that the net cannot tell at all; None: the share, whatever the drawing
+    soft_scale    of the cosines in the soft half of the posterior; None: the scale, so that both halves are one
     """
 
     share: float
     scale: float
     handedness: float = 0.0
+    unsure_share: float | None = None
+    soft_scale: float | None = None
 
     def __post_init__(self) -> None:
-        if not (0 <= self.share <= 1 and 0 <= self.handedness <= 1 and 0 < self.scale < float("inf")):
-            raise ValueError(
-                f"share {self.share}, scale {self.scale}, handedness {self.handedness}: a share is within 0..1, "
-                "handedness too, a scale greater than 0"
-            )
+        shares = (self.share, self.unsure_share if self.unsure_share is not None else self.share, self.handedness)
+        scales = (self.scale, self.soft_scale if self.soft_scale is not None else self.scale)
+        if not (all(0 <= share <= 1 for share in shares) and all(0 < scale < float("inf") for scale in scales)):
+            raise ValueError(f"{self}: a share is within 0..1, handedness too, a scale greater than 0")
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,9 @@ class Recipe:
     validation_per_class  drawings taken out of train to choose the epoch by; 0 keeps the last epoch
     patience              stop after this many epochs without a better validation accuracy
     share, scale,
-    handedness            of the embeddings of our own nets: their balance
+    handedness,
+    unsure_share,
+    soft_scale            of the embeddings of our own nets: their balance
     report_init           truncated normal weights (0.01 in convolutions, 0.02 in fully connected layers)
     subtract_mean         subtract the mean training raster from every input
     """
@@ -83,6 +88,8 @@ class Recipe:
     share: float = 0.4
     scale: float = 12.0
     handedness: float = 0.0
+    unsure_share: float | None = None
+    soft_scale: float | None = None
     report_init: bool = False
     subtract_mean: bool = False
 
@@ -95,7 +102,7 @@ class Recipe:
 
     @property
     def balance(self) -> Balance:
-        return Balance(self.share, self.scale, self.handedness)
+        return Balance(self.share, self.scale, self.handedness, self.unsure_share, self.soft_scale)
 
     def unfinished_in(self, epoch: int) -> float:
         """The share of unfinished drawings in an epoch, from 0 on: it grows by the same step from 0.1 in the first one.
