@@ -58,6 +58,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, reason in missing.items():
             if reason and marker in item.keywords:
                 item.add_marker(pytest.mark.skip(reason=reason))
+    # These wait for a server most of their time. Side by side in one process they leave the cores to the other processes,
+    # which are given the tests behind them.
+    items.sort(key=lambda item: item.get_closest_marker("milvus") is None)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

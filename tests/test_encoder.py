@@ -36,7 +36,7 @@ def old(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.safetensors")), ids=lambda path: path.stem)
 def test_a_shipped_net_answers_as_torch_does_from_both_sides_and_from_one(path: Path, doodles: SketchSet) -> None:
     checkpoint, encoder = load_checkpoint(path), Encoder(path)
-    assert checkpoint.graph and len(checkpoint.graph) < 100_000
+    assert checkpoint.graph and len(checkpoint.graph) < 110_000
     rasters = np.stack([encoder.shown(doodles.look(row)) for row in range(0, 600, 55)])
     pixels = torch.from_numpy(rasters).unsqueeze(1) / 255
     net = trained_net(checkpoint)

@@ -71,4 +71,4 @@ def test_it_is_taken_for_what_it_is(default: Encoder, classes: np.ndarray, kind:
     cosine, sine = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
     turn = np.array([[cosine, -sine], [sine, cosine]], np.float32)
     own = embedded(default, tuple(stroke @ turn for stroke in doodle(name, 3).strokes))
-    assert np.linalg.norm(found - own) < 0.8  # strangers are 1.4 apart
+    assert np.linalg.norm(found - own) < 0.9  # strangers are 1.4 apart

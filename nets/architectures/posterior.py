@@ -15,7 +15,7 @@ A drawing and its mirror image are the same thing, so both are asked, and what i
 the looks as far as the net's handedness allows. At 0 the looks of an arrow to the left are those of an arrow to the right; at 1
 they are of the drawing alone.
 
-L2 between the first parts is the Hellinger distance (times sqrt 2) of two posteriors. `mix` is linear and fitted when
+L2 between the first parts of equal share is the Hellinger distance of two posteriors, scaled. `mix` is linear and fitted when
 training is over: directions in which drawings of one class differ anyway count less (nets/training/within_class.py).
 """
 
