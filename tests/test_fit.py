@@ -103,23 +103,34 @@ def test_a_fitted_net_finds_more_of_a_class(doodles: SketchSet) -> None:
     assert mean_ap() > before + 0.02  # about 0.03 when this was written
 
 
-def test_a_drawing_and_its_beginnings_come_together(doodles: SketchSet) -> None:
-    """The map is the one of whole drawings and of as many beginnings, each with its class."""
+def first(sketches: SketchSet, classes: range, per_class: int) -> SketchSet:
+    rows = np.concatenate([np.flatnonzero(sketches.labels == n)[:per_class] for n in classes])
+    return SketchSet.of(sketches.sketch(row) for row in rows.tolist())
+
+
+def test_what_the_map_is_fitted_to(doodles: SketchSet) -> None:
+    """Drawings of classes, a beginning of each, and up to twice as many drawings of things, four of each of them."""
     torch.manual_seed(0)
-    few = doodles.select(np.concatenate([np.flatnonzero(doodles.labels == n)[:3] for n in range(3)]))
-    few = SketchSet.of(few.sketch(row) for row in range(len(few)))
+    drawings, things = first(doodles, range(3), 3), first(doodles, range(3, 9), 5)
     net = build_net("trazonet", 3, 64).eval()
-    fit(net, Balance(0.3, 10.0), few, RasterSpec(), "cpu")
+    fit(net, Balance(0.3, 10.0), drawings, RasterSpec(), "cpu", things)
+
+    whole = [drawings.strokes(row) for row in range(9)]
     shares = 3 * [0.25, 0.25 + 0.65 / 9, 0.25 + 2 * 0.65 / 9]
-    whole = [few.strokes(row) for row in range(len(few))]
     begun = [first_part(strokes, share) for strokes, share in zip(whole, shares, strict=True)]
-    rasters = torch.from_numpy(np.stack([rasterise(strokes, RasterSpec()) for strokes in (*whole, *begun)])).unsqueeze(1)
+    # 24 are more than twice nine: every other thing.
+    rows = [row for thing in (0, 2, 4) for row in np.flatnonzero(things.labels == thing)[:4].tolist()]
+    looks = [*whole, *begun, *(things.strokes(row) for row in rows)]
+    labels = np.concatenate((drawings.labels, drawings.labels, 3 + things.labels[rows]))
+    rasters = torch.from_numpy(np.stack([rasterise(strokes, RasterSpec()) for strokes in looks])).unsqueeze(1)
     with torch.inference_mode():
         described = net.describe(rasters.float() / 255)[0].numpy()
-    expected, _ = fit_within_class(described, np.concatenate((few.labels, few.labels)), net.dimensions)
+    expected, _ = fit_within_class(described, labels, net.dimensions)
+    origin = described[:9].mean(axis=0)  # of the whole drawings of classes
     # Eigenvectors have no sign, and those of what never varies are any: what the map makes of the drawings is compared.
-    ours, theirs = (described @ weight.T for weight in (net.mix.weight.numpy(), expected))
+    ours, theirs = ((described - origin) @ weight.T for weight in (net.mix.weight.numpy(), expected))
     np.testing.assert_allclose(ours @ ours.T, theirs @ theirs.T, atol=1e-3, rtol=1e-3)
+    np.testing.assert_allclose(net.mix.bias.numpy(), -net.mix.weight.numpy() @ origin, atol=1e-4, rtol=1e-4)
 
 
 def test_how_things_without_a_class_differ_is_fitted_too(data: Path, trained: Path, tmp_path: Path) -> None:
