@@ -7,16 +7,17 @@ like is all there is for a class nobody trained. A description holds both, side 
     description = [ sqrt(share * posterior) , sqrt(1 - share) * looks ]
     embedding   = mix(description), scaled to length 1
 
-The sharp half of the posterior tells known classes from each other, the soft half keeps what else a drawing resembles. The
-share grows with how sure the net is, from `unsure_share` to `posterior_share`: what is no class, or only begun, is told by
-its looks.
+The sharp half of the posterior tells known classes from each other, the soft half keeps what else a drawing resembles.
+The share grows with how sure the net is, from `unsure_share` to `posterior_share`: a thing of no class, or a drawing only
+begun, is told by its looks.
 
 A drawing and its mirror image are the same thing, so both are asked, and what is seen in them is averaged: the features always,
 the looks as far as the net's handedness allows. At 0 the looks of an arrow to the left are those of an arrow to the right; at 1
 they are of the drawing alone.
 
-L2 between the first parts of equal share is the Hellinger distance of two posteriors, scaled. `mix` is linear and fitted when
-training is over: directions in which drawings of one class differ anyway count less (nets/training/within_class.py).
+Where two drawings have the same share, L2 between their first parts is the Hellinger distance of their posteriors, up to
+a factor. `mix` is linear and fitted when training is over: directions in which drawings of one class differ anyway count
+less (nets/training/within_class.py).
 """
 
 from collections.abc import Iterable
@@ -44,8 +45,8 @@ class Seen(NamedTuple):
 class PosteriorNet(Net):
     """See a drawing, compare it with a prototype of each class, embed both. Subclasses say how to see.
 
-    The buffers `posterior_share`, `unsure_share`, `posterior_scale`, `soft_scale` and `handedness` shape the embedding, not the
-    logits, and travel with the weights. Older files have one share, one scale and a handedness of 0.
+    The buffers `posterior_share`, `unsure_share`, `posterior_scale`, `soft_scale` and `handedness` shape the embedding, not
+    the logits, and travel with the weights. Older files have one share, one scale, and perhaps no handedness, which is 0.
     """
 
     mirrored = True

@@ -145,10 +145,10 @@ def main(arguments: list[str]) -> int:
 
 
 def _add_balance(parser: argparse.ArgumentParser, required: bool = False) -> None:
-    parser.add_argument("--share", type=float, required=required, help="of the class posterior in the embedding, 0..1")
-    parser.add_argument("--unsure-share", type=float, help="the share where the net cannot tell the class (default: --share)")
-    parser.add_argument("--scale", type=float, required=required, help="of the cosines in its softmax; larger is sharper")
-    parser.add_argument("--soft-scale", type=float, help="of half of the posterior, to be softer (default: --scale)")
+    parser.add_argument("--share", type=float, required=required, help="0..1: of the class posterior, where the net is sure")
+    parser.add_argument("--unsure-share", type=float, help="the same where it cannot tell (default: --share)")
+    parser.add_argument("--scale", type=float, required=required, help="of the posterior's softmax; larger is sharper")
+    parser.add_argument("--soft-scale", type=float, help="a softer one for half of it (default: --scale)")
     parser.add_argument("--handedness", type=float, help="0..1: how far looks tell a drawing from its mirror image (default 0)")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ import torch
 from nets.architectures.export import write_net
 from nets.architectures.posterior import PosteriorNet
 from nets.architectures.registry import build_net
-from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name
+from nets.checkpoint import CheckpointConfig, CheckpointError, checkpoint_name, load_checkpoint
 from nets.digest import sha256_of
 from nets.training.average import mean_weights
 from nets.training.recipe import Balance
@@ -28,8 +29,6 @@ PER_THING = 4  # drawings of each thing without a class
 # At most so many times as many drawings of things as of classes. More help things and cost the classes (nets/LOG.md).
 THINGS = 2
 PER_CLASS = 10  # drawings to fit on; with 5, mAP was up to 0.003 less (nets/LOG.md)
-# And of each of them a beginning, from the shortest to nearly all of its ink: what is only begun is found better (nets/LOG.md).
-BEGINNINGS = np.linspace(0.25, 0.9, PER_CLASS)
 
 
 def fit(
@@ -40,8 +39,8 @@ def fit(
     device: str,
     things: SketchSet | None = None,
 ) -> None:
-    """Give the net this balance and fit its `mix` (nets/architectures/posterior.py) to it, on training drawings as they are and
-    on their beginnings.
+    """Give the net this balance and fit its `mix` (nets/architectures/posterior.py) to it, on training drawings as they are
+    and on their beginnings, so that unfinished drawings are found better.
 
     More share and scale rank drawings of known classes better, less of them those of unknown ones. With drawings of things
     without a class (nets/training/things.py) the map learns from these, too, how drawings of one thing differ: things that
@@ -49,7 +48,7 @@ def fit(
     """
     give_balance(net.eval().to(device), balance)
     chosen = [np.flatnonzero(training.labels == n)[:PER_CLASS] for n in range(len(training.classes))]
-    rows, shares = np.concatenate(chosen), np.concatenate([BEGINNINGS[: len(rows)] for rows in chosen])
+    rows, shares = np.concatenate(chosen), np.concatenate([_shares_of_ink(len(rows)) for rows in chosen])
     looks = [training.look(row) for row in rows.tolist()]
     described, labels = _described(net, looks, view, device), training.labels[rows]
     origin = described.mean(axis=0)
@@ -90,6 +89,12 @@ def fit_mix(
         net.mix.bias.copy_(torch.from_numpy(-weight @ origin))
 
 
+def _record(path: Path) -> dict[str, Any]:
+    """A checkpoint by its name and digest, and what it was fitted from itself."""
+    fitted = load_checkpoint(path).config.training.get("fitted")
+    return {"checkpoint": checkpoint_name(path), "sha256": sha256_of(path), **({"fitted": fitted} if fitted else {})}
+
+
 def _described(net: PosteriorNet, looks: Sequence[Look], view: View, device: str) -> npt.NDArray[np.float32]:
     parts = []
     with torch.inference_mode():
@@ -97,6 +102,11 @@ def _described(net: PosteriorNet, looks: Sequence[Look], view: View, device: str
             seen = np.stack([shown(look, view) for look in looks[places.start : places.stop]])
             parts.append(net.describe(as_pixels(seen).to(device).float() / 255)[0].cpu().numpy())
     return np.concatenate(parts)
+
+
+def _shares_of_ink(drawings: int) -> npt.NDArray[np.float64]:
+    """How much of each of so many drawings of a class is shown, beside all of it: from a quarter to nearly all."""
+    return np.linspace(0.25, 0.9, drawings) if drawings > 1 else np.full(drawings, 0.6)
 
 
 def _some(things: SketchSet, drawings: int) -> list[int]:
@@ -132,7 +142,7 @@ def fit_checkpoints(
         raise CheckpointError(f"{paths[-1]}: the weights are not those of a {config.net} ({[*missing, *unexpected]})")
     held_out = config.training.get("recipe", {}).get("validation_per_class", 0)
     fit(net, balance, split(sketches, held_out)[0] if held_out else sketches, config.view, device, things)
-    made_of = [{"checkpoint": checkpoint_name(path), "sha256": sha256_of(path)} for path in paths]
+    made_of = [_record(path) for path in paths]
     fitted = {**asdict(balance), "things": len(things.classes) if things else 0, "from": made_of}
     config = replace(config, training={**config.training, "fitted": fitted})
     write_net(out, config, net.cpu().state_dict(), sketches)

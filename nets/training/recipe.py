@@ -20,7 +20,8 @@ class Balance:
     share         of the class posterior, 0..1, in a drawing that the net is sure of
     scale         of the cosines in the sharp half of the posterior; larger is sharper
     handedness    0: a drawing and its mirror image look the same; 1: looks are of the drawing alone
-    unsure_share  of the class posterior in a drawing that the net cannot tell at all; None: the share, whatever the drawing
+    unsure_share  what the share would be where the largest probability is 0 (it is never less than 1 of all the classes);
+                  None: the share, whatever the drawing
     soft_scale    of the cosines in the soft half of the posterior; None: the scale, so that both halves are one
     """
 
@@ -31,10 +32,14 @@ class Balance:
     soft_scale: float | None = None
 
     def __post_init__(self) -> None:
-        shares = (self.share, self.unsure_share if self.unsure_share is not None else self.share, self.handedness)
-        scales = (self.scale, self.soft_scale if self.soft_scale is not None else self.scale)
-        if not (all(0 <= share <= 1 for share in shares) and all(0 < scale < float("inf") for scale in scales)):
-            raise ValueError(f"{self}: a share is within 0..1, handedness too, a scale greater than 0")
+        for name in ("share", "unsure_share", "handedness"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= 1:
+                raise ValueError(f"{name} {value} is not within 0..1")
+        for name in ("scale", "soft_scale"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise ValueError(f"{name} {value} is not a number greater than 0")
 
 
 @dataclass(frozen=True)

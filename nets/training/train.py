@@ -214,7 +214,7 @@ def _freeze(net: nn.Module, stages: int) -> None:
 
 
 def _finished(run: Run, training: Labelled, things: SketchSet | None, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The trained weights, with what our own nets fit on plain drawings when training is over."""
+    """The trained weights, with what our own nets fit on training drawings, whole and begun, when training is over."""
     net = build_net(run.net, len(training.classes), run.recipe.raster, run.backbone)
     net.load_state_dict(weights)
     if not isinstance(net, PosteriorNet):
