@@ -231,8 +231,6 @@ def broken(once: Once) -> Path:
 
 def _variant(path: Path, **buffers: float) -> None:
     checkpoint = load_checkpoint(find_checkpoint(SMALLEST))
-    newer = {"unsure_share": "posterior_share", "soft_scale": "posterior_scale"}  # in files that have them
-    buffers |= {name: buffers[older] for name, older in newer.items() if name in checkpoint.weights and older in buffers}
     changed = {name: np.array(value, np.float32) for name, value in buffers.items()}
     save_checkpoint(path, replace(checkpoint, weights={**checkpoint.weights, **changed}))
 

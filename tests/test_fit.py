@@ -71,13 +71,17 @@ def test_of_several_checkpoints_the_mean_is_fitted(data: Path, trained: Path, tm
     start = load_checkpoint(trained)
     weights = start.weights
     other, out = tmp_path / "other.safetensors", tmp_path / "mean.safetensors"
-    save_checkpoint(other, replace(start, weights={**weights, "prototypes": weights["prototypes"] + np.float32(0.5)}))
+    moved = {**weights, "prototypes": weights["prototypes"] + np.float32(0.5)}
+    fitted_before = replace(start.config, training={**start.config.training, "fitted": {"share": 0.5}})
+    save_checkpoint(other, replace(start, config=fitted_before, weights=moved))
     options = ("--share", "0.25", "--scale", "10", "--data", str(data), "--device", "cpu", "--out", str(out))
     assert main(["fit", "--checkpoint", str(trained), str(other), *options]) == 0
     mean = load_checkpoint(out)
     np.testing.assert_allclose(mean.weights["prototypes"], weights["prototypes"] + 0.25, atol=2e-3)
     np.testing.assert_allclose(mean.weights["features.1.running_var"], weights["features.1.running_var"], rtol=1e-6)
-    assert [one["checkpoint"] for one in mean.config.training["fitted"]["from"]] == ["trazonet.x", "other"]
+    made_of = mean.config.training["fitted"]["from"]
+    assert [one["checkpoint"] for one in made_of] == ["trazonet.x", "other"]
+    assert "fitted" not in made_of[0] and made_of[1]["fitted"] == {"share": 0.5}  # the record of the fit before stays
 
     few = tmp_path / "few.safetensors"
     config = replace(start.config, classes=CLASSES[:4])

@@ -113,12 +113,14 @@ def test_frozen_stages_keep_their_weights_and_statistics(
         "--per-class",
         "20",
     )
-    assert main(command(data, out, *options, "--init", DEFAULT, "--frozen", "3")) == 0
+    balance = ("--share", "0.5", "--unsure-share", "0.25", "--scale", "16", "--soft-scale", "8")
+    assert main(command(data, out, *options, "--init", DEFAULT, "--frozen", "3", *balance)) == 0
     before, after = load_checkpoint(find_checkpoint()).weights, load_checkpoint(out).weights
     frozen = [name for name in before if name.startswith(("stem.", "stages.0.", "stages.1.", "stages.2."))]
     assert any("running_var" in name for name in frozen)
     assert all(np.array_equal(before[name], after[name]) for name in frozen)
     assert not np.array_equal(before["stages.3.0.convs.0.weight"], after["stages.3.0.convs.0.weight"])
+    assert [after[name] for name in ("posterior_share", "unsure_share", "posterior_scale", "soft_scale")] == [0.5, 0.25, 16, 8]
 
     capsys.readouterr()
     assert main(command(data, tmp_path / "efficientnet.x.safetensors", *options, "--frozen", "8")) == 2

@@ -31,7 +31,7 @@ from nets.architectures.exits import Exits, Net
 from nets.embedding import EMBEDDING_DIM
 
 TRAINING_SCALE = 16.0  # logits are this times the cosine
-SURENESS_SCALE = 12.0  # how sure a net is: the largest probability at this scale, between the two of the posterior
+SURENESS_SCALE = 12.0  # how sure a net is: the largest probability at this scale, chosen with the default's (nets/LOG.md)
 
 
 class Seen(NamedTuple):

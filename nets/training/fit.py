@@ -48,7 +48,7 @@ def fit(
     """
     give_balance(net.eval().to(device), balance)
     chosen = [np.flatnonzero(training.labels == n)[:PER_CLASS] for n in range(len(training.classes))]
-    rows, shares = np.concatenate(chosen), np.concatenate([_shares_of_ink(len(rows)) for rows in chosen])
+    rows, shares = np.concatenate(chosen), np.concatenate([_shares_of_ink(len(of_class)) for of_class in chosen])
     looks = [training.look(row) for row in rows.tolist()]
     described, labels = _described(net, looks, view, device), training.labels[rows]
     origin = described.mean(axis=0)

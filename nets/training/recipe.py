@@ -20,8 +20,7 @@ class Balance:
     share         of the class posterior, 0..1, in a drawing that the net is sure of
     scale         of the cosines in the sharp half of the posterior; larger is sharper
     handedness    0: a drawing and its mirror image look the same; 1: looks are of the drawing alone
-    unsure_share  what the share would be where the largest probability is 0 (it is never less than 1 of all the classes);
-                  None: the share, whatever the drawing
+    unsure_share  what the share comes near where the net cannot tell the class; None: the share, whatever the drawing
     soft_scale    of the cosines in the soft half of the posterior; None: the scale, so that both halves are one
     """
 
