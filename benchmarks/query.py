@@ -37,6 +37,7 @@ from evaluation.provenance import provenance
 from evaluation.ranking import rank_relevant
 from evaluation.serving import server
 from indexer.snapshot import Snapshot
+from nets.processor import instructions
 from search.local import LocalEngine
 from sketches.sketch import Strokes, as_drawing
 
@@ -97,7 +98,7 @@ def main() -> None:
         "judged": args.judged,
         "checkpoint": snapshot.manifest.checkpoint,
         "torch": torch.__version__,
-        "instructions": [name for name in INSTRUCTIONS if name in _cpu_flags()],
+        "instructions": [name for name in INSTRUCTIONS if name in instructions()],
     }
     print(json.dumps(result | provenance(args.seed)))
 
@@ -200,12 +201,6 @@ def _naive_server(vectors: Path, checkpoint: Path) -> Iterator[str]:
 def _percentiles(milliseconds: Sequence[float]) -> dict[str, float]:
     found = {f"p{part}": round(float(np.percentile(milliseconds, part)), 2) for part in (50, 99)}
     return found | {"fastest": round(min(milliseconds), 2)}
-
-
-def _cpu_flags() -> set[str]:
-    """What the processor can do, as Linux tells."""
-    path = Path("/proc/cpuinfo")
-    return set(path.read_text().split()) if path.is_file() else set()
 
 
 if __name__ == "__main__":

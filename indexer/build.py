@@ -30,7 +30,9 @@ from indexer.kind import label_of
 from indexer.manifest import (
     CHECKPOINT,
     CLASSES,
+    EIGHT_BIT,
     EMBEDDINGS,
+    FLOAT32,
     IDS,
     INDEX,
     RECORDS,
@@ -46,6 +48,7 @@ from indexer.manifest import (
 )
 from indexer.overlay import Overlay
 from indexer.pointer import SNAPSHOTS, history, publish
+from indexer.queries import measured_queries
 from indexer.snapshot import Snapshot
 from indexer.spool import Spool, sorted_parts
 from nets.digest import sha256_of
@@ -117,11 +120,13 @@ def write_snapshot(
     memory: int = MEMORY,
     index: IndexSpec | None = None,
     measure: Callable[[Snapshot], Mapping[str, Any]] = lambda candidate: {},
+    queries: Mapping[str, Any] | None = None,
     empty: bool = True,
 ) -> Path:
     """Write a snapshot of the entries, read it back, check and measure it; its folder, not yet published.
 
-    `measure` adds to what is said of its quality. After a failure the work so far is kept for the next call.
+    `measure` adds to what is said of its quality. `queries` is what was measured before of queries to this net
+    (indexer/queries.py), which is measured unless given. After a failure the work so far is kept for the next call.
     Raises DatasetError for no entries unless it may be `empty`, GalleryError, OSError.
     """
     started = time.monotonic()
@@ -167,9 +172,17 @@ def write_snapshot(
     candidate = Snapshot(folder, manifest, checked_files(folder, manifest))
     candidate.verify()
     quality = {**_agreement(candidate), **measure(candidate)}
+    found = queries or measured_queries(candidate)
+    if found is not None:
+        quality["queries"] = found
     if spool.duplicates:
         quality["left_out_for_their_id"] = spool.duplicates
-    manifest = replace(manifest, quality=quality, build_seconds=round(time.monotonic() - started, 2))
+    manifest = replace(
+        manifest,
+        quality=quality,
+        queries=EIGHT_BIT if found is not None and found["passed"] else FLOAT32,
+        build_seconds=round(time.monotonic() - started, 2),
+    )
     place = seal(folder, manifest, gallery / SNAPSHOTS)
     shutil.rmtree(work)
     return place

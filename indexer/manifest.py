@@ -12,6 +12,7 @@ from indexer.durable import sync
 from indexer.errors import SnapshotError
 
 FORMAT = 3
+FLOAT32, EIGHT_BIT = "float32", "int8"  # how queries are embedded (indexer/queries.py)
 MANIFEST, DIGESTS, INDEX, CHECKPOINT = "manifest.json", "digests.bin", "index.faiss", "checkpoint.safetensors"
 CLASSES, RECORDS, STARTS = "classes.json", "records.bin", "record_starts.npy"
 IDS, SORTED_IDS, SORTED_ROWS, VIEW_ITEMS, EMBEDDINGS = (
@@ -33,6 +34,7 @@ class Manifest:
     last_change  number of the last change made online that this snapshot holds
     last_view    the same of further drawings of items, which the first snapshots of this format left in the database
     quality      what was measured before it was published
+    queries      how queries are embedded: float32 or int8 (indexer/queries.py)
     files        of every file beside the manifest its size in bytes, and the sha256 of its blocks' digests
     """
 
@@ -53,6 +55,7 @@ class Manifest:
     last_change: int = 0
     last_view: int = 0
     quality: Mapping[str, Any] = field(default_factory=dict)
+    queries: str = FLOAT32
     format: int = FORMAT
 
 

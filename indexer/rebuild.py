@@ -87,6 +87,7 @@ def rebuild(
             memory=memory,
             index=index,
             measure=measure,
+            queries=serving.manifest.quality.get("queries") if serving.manifest.net == encoder.sha256 else None,
         )
         if not (verdict[0].passed or force):
             raise NotPublished(

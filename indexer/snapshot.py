@@ -41,6 +41,7 @@ from indexer.lease import lease
 from indexer.manifest import (
     CHECKPOINT,
     CLASSES,
+    EIGHT_BIT,
     EMBEDDINGS,
     IDS,
     INDEX,
@@ -66,8 +67,8 @@ from sketches.sketch_set import SketchSet
 
 log = logging.getLogger(__name__)
 
-# By digest and name, as long as anybody holds them.
-_loaded: weakref.WeakValueDictionary[tuple[str, str], Encoder] = weakref.WeakValueDictionary()
+# By digest, name and how queries are embedded, as long as anybody holds them.
+_loaded: weakref.WeakValueDictionary[tuple[str, str, str], Encoder] = weakref.WeakValueDictionary()
 
 AT_OPENING = 512 << 20  # bytes: a smaller snapshot is checked whole when it is opened, within a second; a larger one meanwhile
 
@@ -119,13 +120,14 @@ class Snapshot:
     def encoder(self) -> Encoder:
         """Snapshots of one net share it while any of them is open: a fold keeps the net, and it takes 100 MB to load."""
         file = self.net_file
-        encoder = _loaded.get((self.manifest.net, self.manifest.checkpoint))
+        key = (self.manifest.net, self.manifest.checkpoint, self.manifest.queries)
+        encoder = _loaded.get(key)
         if encoder is None:
             try:
-                encoder = Encoder(file, name=self.manifest.checkpoint)
+                encoder = Encoder(file, self.manifest.checkpoint, eight_bit=self.manifest.queries == EIGHT_BIT)
             except CheckpointError as error:
                 raise SnapshotError(f"{error}; rebuild the gallery with a checkpoint of this version") from error
-            _loaded[encoder.sha256, encoder.name] = encoder
+            _loaded[key] = encoder
         return encoder
 
     @cached_property

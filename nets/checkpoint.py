@@ -21,7 +21,7 @@ from sketches.view import View, as_record, view_of
 SHIPPED = Path(__file__).resolve().parent.parent / "checkpoints"
 DEFAULT = "efficientnet-lite2.qd345"
 FORMAT = 1
-GRAPH = "onnx"  # the graph's name among the tensors of the file
+GRAPH, EIGHT_BIT = "onnx", "onnx-8-bit"  # the names of the graphs among the tensors of the file
 
 Weights = Mapping[str, npt.NDArray[Any]]
 
@@ -61,13 +61,16 @@ class CheckpointConfig:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """weights  of the torch module by name, floats in float32
-    graph    what the net computes with them, as ONNX without any weights; None in a file of before there were graphs
+    """weights    of the torch module by name, floats in float32
+    graph      what the net computes with them, as ONNX without any weights; None in a file of before there were graphs
+    eight_bit  what it computes of a query in 8-bit integers, with the same weights (nets/architectures/eight_bit.py); None of
+               a net that was not made ready for it
     """
 
     config: CheckpointConfig
     weights: Weights
     graph: bytes | None = None
+    eight_bit: bytes | None = None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -76,8 +79,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         name: np.asarray(array, np.float16 if array.dtype == np.float32 and array.ndim > 1 else array.dtype, order="C")
         for name, array in checkpoint.weights.items()
     }
-    if checkpoint.graph is not None:
-        stored[GRAPH] = np.frombuffer(checkpoint.graph, np.uint8)
+    for name, graph in ((GRAPH, checkpoint.graph), (EIGHT_BIT, checkpoint.eight_bit)):
+        if graph is not None:
+            stored[name] = np.frombuffer(graph, np.uint8)
     config = asdict(checkpoint.config)
     del config["view"]
     header = {"trazo": json.dumps({"format": FORMAT, **config, **as_record(checkpoint.config.view)})}
@@ -114,12 +118,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if isinstance(error, CheckpointError):
             raise
         raise CheckpointError(f"{path} has a damaged config ({error}); train or copy it again") from error
-    graph = stored.pop(GRAPH, None)
+    graph, eight_bit = (
+        None if tensor is None else tensor.tobytes() for tensor in (stored.pop(GRAPH, None), stored.pop(EIGHT_BIT, None))
+    )
     weights = {
         name: array.astype(np.float32 if np.issubdtype(array.dtype, np.floating) else array.dtype)
         for name, array in stored.items()
     }
-    return Checkpoint(config, weights, None if graph is None else graph.tobytes())
+    return Checkpoint(config, weights, graph, eight_bit)
 
 
 def find_checkpoint(name: str = DEFAULT) -> Path:

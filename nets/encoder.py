@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -24,6 +25,7 @@ from nets.checkpoint import (
 )
 from nets.digest import sha256_of
 from nets.embedding import EMBEDDING_DIM, Embeddings
+from nets.processor import multiplies_integers
 from nets.runtime import Exits, Runtime
 from nets.together import Together
 from sketches.item import Look
@@ -39,16 +41,19 @@ log = logging.getLogger(__name__)
 
 
 class Encoder:
-    """A trained net with its raster and classes, in float32, ready to embed. It can be asked from many threads at once.
+    """A trained net with its raster and classes, ready to embed. It can be asked from many threads at once.
 
     name, sha256  of the checkpoint file it came from
     config        the checkpoint's: raster, classes, training record
     dimensions    how many of the embedding's 1024 are ever other than zero; they are the first
+    eight_bit     whether queries are embedded in 8-bit integers
     """
 
-    def __init__(self, path: Path, name: str | None = None) -> None:
+    def __init__(self, path: Path, name: str | None = None, eight_bit: bool = False) -> None:
         """Load a checkpoint file, called as the file is unless `name` says otherwise.
 
+        With `eight_bit` queries are embedded in 8-bit integers where checkpoint and processor can (nets/README.md); drawings
+        that are stored never are.
         Raises CheckpointError where it cannot be read, or where net and weights do not belong together.
         """
         checkpoint = load_checkpoint(path)
@@ -58,14 +63,17 @@ class Encoder:
         self.config: CheckpointConfig = checkpoint.config
         try:
             self._exported = None if checkpoint.graph else _exported(path, checkpoint)
-            self._runtime = Runtime(checkpoint.graph or self._exported or b"", checkpoint.weights)
+            self._runtime = self._of_query = Runtime(checkpoint.graph or self._exported or b"", checkpoint.weights)
+            self.eight_bit = eight_bit and checkpoint.eight_bit is not None and multiplies_integers()
+            if self.eight_bit and checkpoint.eight_bit:
+                self._of_query = Runtime(checkpoint.eight_bit, checkpoint.weights)
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
         if (self._runtime.size, self._runtime.classes) != (self.config.view.size, len(self.config.classes)):
             raise CheckpointError(f"{path}: its net takes other rasters or knows other classes than it says; train it again")
         self.dimensions = self._runtime.dimensions
         # Not a method: a circle of references would keep the net's memory long after a snapshot was swapped.
-        self._queries = Together(partial(_answer_queries, self._runtime), PORTION, _cores())
+        self._queries = Together(partial(_answer_queries, self._of_query), PORTION, _cores())
 
     def raster(self, strokes: Sequence[Stroke]) -> Raster:
         """The strokes as this net sees them, (size, size)."""
@@ -90,12 +98,13 @@ class Encoder:
         if rasters.dtype != np.uint8 or rasters.shape[1:] != shape:
             raise ValueError(f"rasters are {rasters.dtype} {rasters.shape}; {self.name} takes uint8 {('N', *shape)}")
 
-        both = mirrored and self._runtime.mirrored
+        runtime = self._runtime if mirrored else self._of_query
+        both = mirrored and runtime.mirrored
         if len(rasters) == 1 and not both:
             return self._queries(rasters[0])
 
         def answer(part: npt.NDArray[np.uint8]) -> Exits:
-            return self._runtime.run(np.stack((part, part[..., ::-1])) if both else part[None])
+            return runtime.run(np.stack((part, part[..., ::-1])) if both else part[None])
 
         return self._over_cores(answer, rasters)
 
@@ -128,7 +137,7 @@ class Encoder:
             shutil.copyfile(self.path, path)
         else:
             checkpoint = load_checkpoint(self.path)
-            save_checkpoint(path, Checkpoint(checkpoint.config, checkpoint.weights, self._exported))
+            save_checkpoint(path, replace(checkpoint, graph=self._exported))
 
     def _of_looks(self, looks: Sequence[Look]) -> Exits:
         return self.exits(np.stack([self.shown(look) for look in looks]))

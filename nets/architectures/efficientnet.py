@@ -78,29 +78,34 @@ class EfficientNet(PosteriorNet):
         self.keep((self.stem, *self.stages[:stages]))
 
     def see(self, x: Tensor) -> Seen:
-        """Features (N, 512), and looks (N, 2048) = where the last stage but one saw what, and what the last one saw."""
         *stages, one_but_last, last = self.stages
         maps = self.stem(x)
         for stage in stages:
             maps = stage(maps)
         where = one_but_last(maps)
         what = last(where)
-        features = self.features(self.head(what).mean((2, 3)))
-        parts = _grid(where.float()).flatten(1), what.float().mean((2, 3))
+        return self.seen(self.features(self.head(what).mean((2, 3))), where, what)
+
+    def seen(self, features: Tensor, where: Tensor, what: Tensor) -> Seen:
+        """Features (N, 512), and looks (N, 2048) = where the last stage but one saw what, and what the last one saw.
+
+        From features of any length, and the maps (N, channels, side, side) of these two stages.
+        """
+        parts = _grid(where.float()), what.float().mean((2, 3))
         return Seen(unit(features.float()), torch.cat([unit(part) for part in parts], dim=1) / 2**0.5)
 
 
 def _grid(maps: Tensor) -> Tensor:
-    """Means (N, C, 3, 3) over the cells of a grid on maps (N, C, side, side).
+    """Means (N, C * 9) over the cells of a grid of 3x3 on maps (N, C, side, side): each channel's, row by row.
 
     It is what F.adaptive_avg_pool2d computes, which ONNX only knows for sides that are a multiple of 3.
     """
     side = int(maps.shape[-1])
     if side == GRID:
-        return maps
+        return maps.flatten(1)
     cells = [range(cell * side // GRID, -(-(cell + 1) * side // GRID)) for cell in range(GRID)]
     mean = maps.new_tensor([[(place in cell) / len(cell) for place in range(side)] for cell in cells])  # (3, side)
-    return mean @ maps @ mean.T
+    return (maps.flatten(2) @ torch.kron(mean, mean).T).flatten(1)
 
 
 class EfficientNetLite1(EfficientNet):

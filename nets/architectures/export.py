@@ -6,6 +6,7 @@ The weights stay in one place, the checkpoint; the runtime puts them into the gr
 import io
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from nets.architectures.efficientnet import EfficientNet
+from nets.architectures.eight_bit import EightBit
 from nets.architectures.exits import Exits, Net
 from nets.architectures.registry import trained_net
 from nets.architectures.weights import from_torch
@@ -25,7 +28,10 @@ from sketches.view import View, shape_of, shown, takes_strokes
 
 OPSET = 17
 CHECKED = 32  # drawings that torch and the runtime are compared on
+WATCHED = 1000  # drawings by which the ranges of a net in 8 bits are found
 TOLERANCE = 1e-4  # between torch and the runtime: of an embedding's numbers, and of logits relative to the largest
+# The same of a net in 8 bits, on the mean: where one of the two rounds up and the other down, they go on differently.
+TOLERANCE_8 = 0.01
 
 
 def exported(checkpoint: Checkpoint, rasters: npt.NDArray[np.uint8] | None = None) -> bytes:
@@ -64,6 +70,35 @@ def add_graph(path: Path, rasters: npt.NDArray[np.uint8] | None = None) -> None:
     save_checkpoint(path, Checkpoint(checkpoint.config, checkpoint.weights, exported(checkpoint, rasters)))
 
 
+def add_eight_bit(path: Path, out: Path, sketches: Labelled) -> None:
+    """Write the checkpoint anew with rounded weights, and beside its graph one in 8 bits (nets/architectures/eight_bit.py).
+
+    The ranges of maps are found by some of these drawings: take those that it was trained on, of all its classes.
+    Raises CheckpointError for a net that cannot compute in 8 bits, and as `exported`.
+    """
+    checkpoint = load_checkpoint(path)
+    net = trained_net(checkpoint)
+    if not isinstance(net, EfficientNet):
+        raise CheckpointError(
+            f"{path}: {checkpoint.config.net} has no form in 8 bits; the EfficientNet-Lite nets of drawings have"
+        )
+    rows = np.linspace(0, len(sketches) - 1, WATCHED).astype(int).tolist()
+    rasters = np.stack([shown(sketches.look(row), checkpoint.config.view) for row in rows])
+    eight_bit = EightBit(net, torch.from_numpy(rasters).unsqueeze(1).float() / 255).eval()
+    rounded = replace(checkpoint, weights=from_torch(net.state_dict()), graph=None, eight_bit=None)
+    save_checkpoint(out, rounded)
+    stored = load_checkpoint(out)  # in float16, where that is stored
+    examples = rasters[:: WATCHED // CHECKED]
+    graph = _graph(eight_bit, checkpoint.config.view, stored.weights)
+    with torch.inference_mode():
+        expected = _OfRasters(eight_bit)(torch.from_numpy(examples[None]))
+    for name, theirs, ours in zip(Exits._fields, expected, Runtime(graph, stored.weights).run(examples[None]), strict=True):
+        apart = float(np.abs(ours - theirs.numpy()).mean()) / max(1.0, float(theirs.abs().max()))
+        if not apart <= TOLERANCE_8:
+            raise CheckpointError(f"ONNX Runtime's {name} in 8 bits is {apart:.1g} away from torch's: it cannot be exported")
+    save_checkpoint(out, replace(stored, graph=exported(stored, examples), eight_bit=graph))
+
+
 class _OfRasters(nn.Module):
     """The net as it is asked: rasters (1 or 2, N, size, size) uint8, or photographs (1 or 2, N, 3, size, size)."""
 
@@ -76,7 +111,7 @@ class _OfRasters(nn.Module):
 
 
 def _graph(net: Net, view: View, weights: Weights) -> bytes:
-    """What the weights of an older checkpoint lack keeps its value in the graph."""
+    """What the weights of an older checkpoint lack keeps its value in the graph; so do the ranges of a net in 8 bits."""
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter's age, and of numbers that are the same for every raster
@@ -95,10 +130,10 @@ def _graph(net: Net, view: View, weights: Weights) -> bytes:
         )
     model = onnx.load_from_string(file.getvalue())
     for node in model.graph.node:
-        node.input[:] = [name.removeprefix("net.") for name in node.input]
+        node.input[:] = [name.removeprefix("net.").removeprefix("net.") for name in node.input]
         node.ClearField("doc_string")
     for tensor in model.graph.initializer:
-        tensor.name = tensor.name.removeprefix("net.")
+        tensor.name = tensor.name.removeprefix("net.").removeprefix("net.")
         if tensor.name not in weights:
             continue
         tensor.ClearField("raw_data")

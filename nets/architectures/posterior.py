@@ -111,6 +111,10 @@ class PosteriorNet(Net):
         """x (N, 1, size, size), 0..1."""
         return self._exits(*self.describe(x))
 
+    def exits_of(self, seen: Seen) -> Exits:
+        """Exits of N drawings that were looked at from one side."""
+        return self._exits(*self.compare(*seen))
+
     def _described(self, shown: Tensor) -> tuple[Tensor, Tensor]:
         """Of what is seen in each drawing and, where it is shown too, its mirror image: shown (S, N, 1, size, size)."""
         # In few steps: each of the hundred that a query takes costs a little.
@@ -131,7 +135,7 @@ class PosteriorNet(Net):
 
     def _exits(self, description: Tensor, cosines: Tensor) -> Exits:
         embedding = unit(self.mix(description).float())
-        return Exits(F.pad(embedding, (0, EMBEDDING_DIM - embedding.shape[1])), TRAINING_SCALE * cosines)
+        return Exits(F.pad(embedding, (0, EMBEDDING_DIM - self.dimensions)), TRAINING_SCALE * cosines)
 
 
 def unit(rows: Tensor) -> Tensor:

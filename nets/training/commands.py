@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from nets.architectures.export import add_graph
+from nets.architectures.export import add_eight_bit, add_graph
 from nets.architectures.registry import DIGITS, KINDS, NETS, TRANSFORMERS
 from nets.checkpoint import DEFAULT, CheckpointError, find_checkpoint, load_checkpoint
 from nets.classify import classifier_report
@@ -130,12 +130,25 @@ def main(arguments: list[str]) -> int:
     exporting = commands.add_parser("export", help="put into checkpoints the graph that ONNX Runtime embeds with")
     exporting.add_argument("checkpoints", nargs="+", type=Path, metavar="FILE", help="written before there were graphs")
 
+    rounding = commands.add_parser("eight-bit", help="round the weights of a net, and let it answer queries in 8-bit integers")
+    rounding.add_argument("--checkpoint", default=DEFAULT, metavar="CHECKPOINT", help="a file or a shipped name")
+    rounding.add_argument("--out", type=Path, required=True, metavar="FILE")
+    rounding.add_argument("--data", type=Path, required=True, metavar="DIR", help="the drawings it was trained on")
+    add_selection(rounding)
+
     commands.add_parser("predict", help="the likeliest classes of pictures, SVG and ndjson", add_help=False)  # nets/predict.py
 
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        commands_by_name = {"train": _train, "evaluate": _evaluate, "fit": _fit, "things": _things, "export": _export}
+        commands_by_name = {
+            "train": _train,
+            "evaluate": _evaluate,
+            "fit": _fit,
+            "things": _things,
+            "export": _export,
+            "eight-bit": _eight_bit,
+        }
         result = commands_by_name[args.command](args)
     except (SketchError, CheckpointError, ValueError) as error:
         print(f"nets: {error}", file=sys.stderr)
@@ -284,3 +297,9 @@ def _export(args: argparse.Namespace) -> dict[str, Any]:
     for path in args.checkpoints:
         add_graph(path)
     return {"exported": [str(path) for path in args.checkpoints]}
+
+
+def _eight_bit(args: argparse.Namespace) -> dict[str, Any]:
+    path = find_checkpoint(args.checkpoint)
+    add_eight_bit(path, args.out, selected(args, "train", load_checkpoint(path).config.view))
+    return {"checkpoint": str(args.out)}
