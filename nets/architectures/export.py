@@ -21,6 +21,7 @@ from nets.architectures.exits import Exits, Net
 from nets.architectures.registry import trained_net
 from nets.architectures.weights import from_torch
 from nets.checkpoint import Checkpoint, CheckpointConfig, CheckpointError, Weights, load_checkpoint, save_checkpoint
+from nets.digest import sha256_of
 from nets.runtime import Runtime
 from sketches.doodles import DOODLES, doodle
 from sketches.labelled import Labelled
@@ -85,8 +86,8 @@ def add_eight_bit(path: Path, out: Path, sketches: Labelled) -> None:
     rows = np.linspace(0, len(sketches) - 1, WATCHED).astype(int).tolist()
     rasters = np.stack([shown(sketches.look(row), checkpoint.config.view) for row in rows])
     eight_bit = EightBit(net, torch.from_numpy(rasters).unsqueeze(1).float() / 255).eval()
-    rounded = replace(checkpoint, weights=from_torch(net.state_dict()), graph=None, eight_bit=None)
-    save_checkpoint(out, rounded)
+    record = {**checkpoint.config.training, "rounded": {"checkpoint": sha256_of(path), "drawings": WATCHED}}
+    save_checkpoint(out, Checkpoint(replace(checkpoint.config, training=record), from_torch(net.state_dict())))
     stored = load_checkpoint(out)  # in float16, where that is stored
     examples = rasters[:: WATCHED // CHECKED]
     graph = _graph(eight_bit, checkpoint.config.view, stored.weights)
