@@ -7,8 +7,9 @@ the same weights from then on. So the two differ only by the rounding of the map
 - between blocks each channel has a range of its own. All are brought to 0..1, by factors and shifts that go into the weights
   and biases around (in the way of Nagel et al. 2019). What a block adds to them is not rounded.
 
-The stem and the first stages stay in float32: integers gain little time there, and much noise comes from there. So does the
-map to the embedding, whose weights are too different in size to be rounded to one step.
+The stem and the first stages stay in float32: integers gain little time there, and much noise comes from there. Of the map to
+the embedding, whose numbers are too different in size for one step, the part of the looks has a step for every 16 of them; the
+part of the posterior, which is small and would be four times as noisy, stays in float32.
 """
 
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ FIRST = 2  # of the stages, from 0, that compute in integers
 LARGEST, LARGEST_WEIGHT = 255, 127  # integers
 LARGEST_BIAS = 2**30  # the same; sums are added to it, in 32 bits
 OF_UNIT, AFTER_RELU6 = 1 / LARGEST, 6 / LARGEST  # steps
+BLOCK = 16  # weights of one step in the map of the looks
 AT_ONCE = 50  # rasters whose maps are looked at
 
 
@@ -95,6 +97,9 @@ class EightBit(Net):
         self._means = ranges.over([net.head])
         self._head = _Layer(net.head[0], net.head[1], OF_UNIT, came)
         self._features = _Layer(net.features[0], net.features[1], OF_UNIT, self._means)
+        with torch.no_grad():
+            of_looks = net.mix.weight[:, len(net.prototypes) :]
+            of_looks.copy_(_of_blocks(*_in_blocks(of_looks)))
 
     @property
     def dimensions(self) -> int:
@@ -112,7 +117,10 @@ class EightBit(Net):
             seen.append(stream.from_unit(maps))
         means = _mean(_rounded(self._head(_rounded(maps, OF_UNIT)), AFTER_RELU6))
         features = self._features.product(self._means.to_unit(means)).flatten(1)
-        return self.net.exits_of(self.net.seen(features, *seen[-2:]))
+        posterior, looks, cosines = self.net.parts(*self.net.seen(features, *seen[-2:]))
+        mix, classes = self.net.mix, cosines.shape[1]
+        of_posterior = F.linear(posterior, mix.weight[:, : int(classes)], mix.bias)
+        return self.net.exits_of(of_posterior + _product_in_blocks(looks, mix.weight[:, int(classes) :]), cosines)
 
 
 class _Block:
@@ -204,6 +212,40 @@ class _Product(torch.autograd.Function):
         product = g.op("com.microsoft::MatMulIntegerToFloat", integers, weights, step, steps, zero, zeros, bias)
         product.setType(maps.type())
         return product
+
+
+class _ProductInBlocks(torch.autograd.Function):
+    """Rows (N, K) @ weights (D, K).T, of integers (D, K / BLOCK, BLOCK) of 1..255, less 128, times steps (D, K / BLOCK). The
+    runtime rounds the rows by such blocks too.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, integers: Tensor, steps: Tensor) -> Tensor:
+        return _of_blocks(*_in_blocks(rows)) @ _of_blocks(integers, steps).T
+
+    @staticmethod
+    def symbolic(g: Any, rows: Any, integers: Any, steps: Any) -> Any:
+        outputs, blocks = steps.type().sizes()
+        sizes = {"K_i": blocks * BLOCK, "N_i": outputs, "bits_i": 8, "block_size_i": BLOCK, "accuracy_level_i": 4}
+        product = g.op("com.microsoft::MatMulNBits", rows, integers, steps, **sizes)
+        product.setType(rows.type().with_sizes([None, outputs]))
+        return product
+
+
+def _product_in_blocks(rows: Tensor, weights: Tensor) -> Tensor:
+    product: Tensor = _ProductInBlocks.apply(rows, *_in_blocks(weights))  # type: ignore[no-untyped-call]
+    return product
+
+
+def _in_blocks(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (N, K) as integers and steps, as above."""
+    blocks = rows.reshape(len(rows), -1, BLOCK)
+    steps = (blocks.abs().amax(2) / LARGEST_WEIGHT).clamp_min(1e-12)
+    return (torch.round(blocks / steps[:, :, None]) + LARGEST_WEIGHT + 1).to(torch.uint8), steps
+
+
+def _of_blocks(integers: Tensor, steps: Tensor) -> Tensor:
+    return ((integers.float() - LARGEST_WEIGHT - 1) * steps[:, :, None]).flatten(1)
 
 
 def _rounded(maps: Tensor, step: float) -> Tensor:

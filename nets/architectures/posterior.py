@@ -111,10 +111,6 @@ class PosteriorNet(Net):
         """x (N, 1, size, size), 0..1."""
         return self._exits(*self.describe(x))
 
-    def exits_of(self, seen: Seen) -> Exits:
-        """Exits of N drawings that were looked at from one side."""
-        return self._exits(*self.compare(*seen))
-
     def _described(self, shown: Tensor) -> tuple[Tensor, Tensor]:
         """Of what is seen in each drawing and, where it is shown too, its mirror image: shown (S, N, 1, size, size)."""
         # In few steps: each of the hundred that a query takes costs a little.
@@ -127,14 +123,23 @@ class PosteriorNet(Net):
 
     def compare(self, features: Tensor, looks: Tensor) -> tuple[Tensor, Tensor]:
         """Descriptions and cosines, as `describe`, of what was seen."""
+        *parts, cosines = self.parts(features, looks)
+        return torch.cat(parts, dim=1), cosines
+
+    def parts(self, features: Tensor, looks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The two parts of a description (N, classes) and (N, L), and the cosines."""
         cosines = self._cosines(features)
         posterior = (torch.softmax(self.posterior_scale * cosines, dim=1) + torch.softmax(self.soft_scale * cosines, dim=1)) / 2
         sure = torch.softmax(SURENESS_SCALE * cosines, dim=1).amax(1, keepdim=True)
         share = self.unsure_share + (self.posterior_share - self.unsure_share) * sure
-        return torch.cat((torch.sqrt(share * posterior), torch.sqrt(1 - share) * looks), dim=1), cosines
+        return torch.sqrt(share * posterior), torch.sqrt(1 - share) * looks, cosines
 
     def _exits(self, description: Tensor, cosines: Tensor) -> Exits:
-        embedding = unit(self.mix(description).float())
+        return self.exits_of(self.mix(description), cosines)
+
+    def exits_of(self, mixed: Tensor, cosines: Tensor) -> Exits:
+        """From mapped descriptions (N, dimensions) and cosines (N, classes)."""
+        embedding = unit(mixed.float())
         return Exits(F.pad(embedding, (0, EMBEDDING_DIM - self.dimensions)), TRAINING_SCALE * cosines)
 
 
