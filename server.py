@@ -7,7 +7,7 @@ import sys
 
 from indexer.errors import GalleryError
 from search.live import LiveGallery
-from search.memory import return_large_blocks
+from search.memory import return_freed, return_large_blocks
 from web.application import Application
 from web.browsing import add_browse_routes
 from web.changing import add_change_routes
@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         listening.close()
         return 2
     trazo = create_app(live, settings)
+    return_freed()  # loading a net takes several times the memory that the net does
     url = url_of(settings.host, listening.getsockname()[1]) + settings.base_path
     count, classes = len(live.engine), len(live.engine.classes())
     print(f"Trazo: {count} drawings of {classes} classes at {url}", flush=True)

@@ -45,7 +45,7 @@ CLIENTS = (1, 4, 16, 32)
 K = 10
 WARM_UP = 20
 TURNS = 6  # of each of the two, with the same number of clients
-INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8")
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "avx_vnni")
 
 Spent = dict[str, list[float]]  # milliseconds of each stage, query by query
 
@@ -97,6 +97,7 @@ def main() -> None:
         "drawings": len(rows),
         "judged": args.judged,
         "checkpoint": snapshot.manifest.checkpoint,
+        "queries": snapshot.manifest.queries,
         "torch": torch.__version__,
         "instructions": [name for name in INSTRUCTIONS if name in instructions()],
     }

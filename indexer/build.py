@@ -120,13 +120,13 @@ def write_snapshot(
     memory: int = MEMORY,
     index: IndexSpec | None = None,
     measure: Callable[[Snapshot], Mapping[str, Any]] = lambda candidate: {},
-    queries: Mapping[str, Any] | None = None,
+    eight_bit: Any = None,
     empty: bool = True,
 ) -> Path:
     """Write a snapshot of the entries, read it back, check and measure it; its folder, not yet published.
 
-    `measure` adds to what is said of its quality. `queries` is what was measured before of queries to this net
-    (indexer/queries.py), which is measured unless given. After a failure the work so far is kept for the next call.
+    `measure` adds to what is said of its quality. `eight_bit` is what an earlier snapshot with this net says of queries in
+    8 bits (indexer/queries.py). After a failure the work so far is kept for the next call.
     Raises DatasetError for no entries unless it may be `empty`, GalleryError, OSError.
     """
     started = time.monotonic()
@@ -172,9 +172,9 @@ def write_snapshot(
     candidate = Snapshot(folder, manifest, checked_files(folder, manifest))
     candidate.verify()
     quality = {**_agreement(candidate), **measure(candidate)}
-    found = queries or measured_queries(candidate)
+    found = measured_queries(candidate, encoder, eight_bit)
     if found is not None:
-        quality["queries"] = found
+        quality["eight_bit"] = found
     if spool.duplicates:
         quality["left_out_for_their_id"] = spool.duplicates
     manifest = replace(

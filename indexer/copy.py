@@ -33,7 +33,9 @@ def copy(source: Gallery, target: Gallery) -> Manifest:
         entries = contents(snapshot, overlay, snapshot.manifest.net, overlay.last())
         # Its own: the net that open snapshots share may have come from a file that is gone, and it is written again.
         encoder = Encoder(snapshot.net_file, name=snapshot.manifest.checkpoint)
+        eight_bit = snapshot.manifest.quality.get("eight_bit")
     else:
+        eight_bit = None
         snapshot = gallery_at(source).snapshot()
         settle(snapshot)
         entries, encoder = _together(snapshot), snapshot.encoder
@@ -42,7 +44,7 @@ def copy(source: Gallery, target: Gallery) -> Manifest:
         return take_over(gallery_at(target), entries, encoder, told)
     target.mkdir(parents=True, exist_ok=True)
     with writing(target):
-        folder = write_snapshot(target, entries, encoder, source=told, last_change=0)
+        folder = write_snapshot(target, entries, encoder, source=told, last_change=0, eight_bit=eight_bit)
         publish(target, folder.name)
     return read_manifest(folder)
 

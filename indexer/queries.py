@@ -10,65 +10,87 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score
 
+from indexer.index import CHUNK, decoded
 from indexer.snapshot import Snapshot
 from nets.encoder import Encoder
 
 OVERLAP, MAP_LOSS = 0.99, 0.002  # of the 10 nearest so many stay, and so much mAP may be lost
 NEAREST = 10
 FEWEST = 100  # drawings that anything can be measured on
-DRAWINGS, QUERIES = 10_000, 1_000  # of a larger gallery a sample
+QUERIES = 1_000
+RANKED = 10_000  # drawings that are ranked for mAP, the queries among them
 BLOCK = 100  # queries whose distances are in memory
+GROWN = 2  # times as many drawings: then what was measured before tells nothing any more
 
 Floats = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
 
 
-def measured_queries(candidate: Snapshot, seed: int = 0) -> Mapping[str, Any] | None:
-    """What the drawings of a snapshot find among the others in 8 bits, beside what they find in float32; `passed` tells whether
-    that is the same but for OVERLAP and MAP_LOSS (mAP only where two drawings have one class).
+def measured_queries(candidate: Snapshot, encoder: Encoder, before: Any = None) -> Mapping[str, Any] | None:
+    """What drawings of a snapshot find among all the others in 8 bits, beside what `encoder`, its net in float32, finds.
 
+    `passed` tells whether that is the same but for OVERLAP and MAP_LOSS. mAP is that of a sample, None where there are not two
+    classes. `before` is what this gave for an earlier snapshot with the same net: it holds until the gallery has doubled.
     None where nothing can be measured: a net that was not made ready for 8 bits, a processor that gains nothing by them, or
     fewer than 100 drawings.
     """
-    if len(candidate) < FEWEST:
+    if isinstance(before, Mapping) and candidate.views < GROWN * before["views"]:
+        return before
+    if len(candidate) < FEWEST or not encoder.can_eight_bit:
         return None
-    eight_bit = Encoder(candidate.net_file, name=candidate.manifest.checkpoint, eight_bit=True)
-    if not eight_bit.eight_bit:
-        return None
-    rng = np.random.default_rng(seed)
-    rows = np.sort(rng.choice(len(candidate), min(DRAWINGS, len(candidate)), replace=False))
-    asked = np.sort(rng.choice(len(rows), min(QUERIES, len(rows)), replace=False))
-    embeddings, labels = candidate.item_embeddings(rows), candidate.labels(rows)
-    kept, losses = [], []
-    for start in range(0, len(asked), BLOCK):
-        places = asked[start : start + BLOCK]
-        rasters = np.stack([eight_bit.raster(candidate.strokes(row)) for row in rows[places].tolist()])
-        plain, rounded = (
-            _squares(encoder.embed(rasters, mirrored=False), embeddings, places) for encoder in (candidate.encoder, eight_bit)
-        )
-        for place, before, after in zip(places.tolist(), plain, rounded, strict=True):
-            kept.append(len(np.intersect1d(_nearest(before), _nearest(after))) / NEAREST)
-            relevant = labels == labels[place]
-            relevant[place] = False
-            others = np.arange(len(rows)) != place
-            if relevant.any():
-                was, now = (average_precision_score(relevant[others], -found[others]) for found in (before, after))
-                losses.append(was - now)
-    overlap, loss = float(np.mean(kept)), float(np.mean(losses)) if losses else 0.0
+    rng = np.random.default_rng(0)
+    rows = np.sort(rng.choice(len(candidate), min(RANKED, len(candidate)), replace=False))
+    asked = np.sort(rng.choice(rows, min(QUERIES, len(rows)), replace=False))
+    rasters = np.stack([encoder.raster(candidate.strokes(row)) for row in asked.tolist()])
+    eight_bit = Encoder(candidate.net_file, encoder.name, eight_bit=True)
+    queries = [one.embed(rasters, mirrored=False)[:, : candidate.dimensions] for one in (encoder, eight_bit)]
+    nearest = [_nearest(of_one, candidate, asked) for of_one in queries]
+    overlap = float(np.mean([len(np.intersect1d(*both)) / NEAREST for both in zip(*nearest, strict=True)]))
+    loss = _map_loss(queries, candidate, rows, asked)
     return {
         "overlap@10": round(overlap, 4),
-        "map_loss": round(loss, 5) if losses else None,
+        "map_loss": None if loss is None else round(loss, 5),
         "queries": len(asked),
-        "drawings": len(rows),
-        "passed": overlap >= OVERLAP and loss <= MAP_LOSS,
+        "views": candidate.views,
+        "passed": overlap >= OVERLAP and (loss or 0.0) <= MAP_LOSS,
     }
 
 
-def _squares(queries: Floats, embeddings: Floats, places: npt.NDArray[np.int64]) -> Floats:
-    """Squared distances (Q, N), less the query's own length; no query finds itself."""
+def _nearest(queries: Floats, candidate: Snapshot, asked: Rows) -> Rows:
+    """The nearest views (Q, 10) of queries (Q, D), which are the items `asked`; none finds itself."""
+    own = np.searchsorted(candidate.view_items, asked.astype(candidate.view_items.dtype))
+    every = np.arange(len(queries))[:, None]
+    near, squares = np.full((len(queries), NEAREST), -1), np.full((len(queries), NEAREST), np.inf, np.float32)
+    for first in range(0, candidate.views, CHUNK):
+        last = min(first + CHUNK, candidate.views)
+        found = _squares(queries, decoded(candidate.embeddings.span(first, last)))
+        here = (own >= first) & (own < last)
+        found[here, own[here] - first] = np.inf
+        best = np.argpartition(found, min(NEAREST, last - first) - 1, axis=1)[:, :NEAREST]
+        squares, near = np.hstack((squares, found[every, best])), np.hstack((near, first + best))
+        kept = np.argpartition(squares, NEAREST - 1, axis=1)[:, :NEAREST]
+        squares, near = squares[every, kept], near[every, kept]
+    return near
+
+
+def _map_loss(queries: list[Floats], candidate: Snapshot, rows: Rows, asked: Rows) -> float | None:
+    """How much larger the first queries' mAP is than the second's: items `asked` among the items `rows`."""
+    embeddings = candidate.item_embeddings(rows)[:, : candidate.dimensions]
+    labels, named = candidate.labels(rows), np.array([name != "" for name in candidate.classes])
+    places = np.searchsorted(rows, asked)
+    losses = []
+    for start in range(0, len(asked), BLOCK):
+        found = [_squares(of_one[start : start + BLOCK], embeddings) for of_one in queries]
+        for place, before, after in zip(places[start : start + BLOCK].tolist(), *found, strict=True):
+            others = np.arange(len(rows)) != place
+            relevant = (labels == labels[place])[others]
+            if named[labels[place]] and relevant.any() and not relevant.all():
+                was, now = (average_precision_score(relevant, -squares[others]) for squares in (before, after))
+                losses.append(was - now)
+    return float(np.mean(losses)) if losses else None
+
+
+def _squares(queries: Floats, embeddings: Floats) -> Floats:
+    """Squared distances (Q, N), less the square of the query's own length."""
     squares: Floats = np.einsum("nd,nd->n", embeddings, embeddings) - 2 * queries @ embeddings.T
-    squares[np.arange(len(places)), places] = np.finfo(np.float32).max
     return squares
-
-
-def _nearest(squares: Floats) -> npt.NDArray[np.int64]:
-    return np.argpartition(squares, NEAREST)[:NEAREST]

@@ -87,7 +87,7 @@ def rebuild(
             memory=memory,
             index=index,
             measure=measure,
-            queries=serving.manifest.quality.get("queries") if serving.manifest.net == encoder.sha256 else None,
+            eight_bit=serving.manifest.quality.get("eight_bit") if serving.manifest.net == encoder.sha256 else None,
         )
         if not (verdict[0].passed or force):
             raise NotPublished(

@@ -46,14 +46,15 @@ class Encoder:
     name, sha256  of the checkpoint file it came from
     config        the checkpoint's: raster, classes, training record
     dimensions    how many of the embedding's 1024 are ever other than zero; they are the first
-    eight_bit     whether queries are embedded in 8-bit integers
+    can_eight_bit whether checkpoint and processor can embed queries in 8-bit integers
+    eight_bit     whether they are embedded so
     """
 
     def __init__(self, path: Path, name: str | None = None, eight_bit: bool = False) -> None:
         """Load a checkpoint file, called as the file is unless `name` says otherwise.
 
-        With `eight_bit` queries are embedded in 8-bit integers where checkpoint and processor can (nets/README.md); drawings
-        that are stored never are.
+        With `eight_bit` queries are embedded in 8-bit integers where they can be (nets/README.md); drawings that are stored
+        never are.
         Raises CheckpointError where it cannot be read, or where net and weights do not belong together.
         """
         checkpoint = load_checkpoint(path)
@@ -64,12 +65,14 @@ class Encoder:
         try:
             self._exported = None if checkpoint.graph else _exported(path, checkpoint)
             self._runtime = self._of_query = Runtime(checkpoint.graph or self._exported or b"", checkpoint.weights)
-            self.eight_bit = eight_bit and checkpoint.eight_bit is not None and multiplies_integers()
+            self.can_eight_bit = checkpoint.eight_bit is not None and multiplies_integers()
+            self.eight_bit = self.can_eight_bit and eight_bit
             if self.eight_bit and checkpoint.eight_bit:
                 self._of_query = Runtime(checkpoint.eight_bit, checkpoint.weights)
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error}") from error
-        if (self._runtime.size, self._runtime.classes) != (self.config.view.size, len(self.config.classes)):
+        told = (self.config.view.size, len(self.config.classes))
+        if any((runtime.size, runtime.classes) != told for runtime in (self._runtime, self._of_query)):
             raise CheckpointError(f"{path}: its net takes other rasters or knows other classes than it says; train it again")
         self.dimensions = self._runtime.dimensions
         # Not a method: a circle of references would keep the net's memory long after a snapshot was swapped.
@@ -100,7 +103,7 @@ class Encoder:
 
         runtime = self._runtime if mirrored else self._of_query
         both = mirrored and runtime.mirrored
-        if len(rasters) == 1 and not both:
+        if len(rasters) == 1 and not both and runtime is self._of_query:
             return self._queries(rasters[0])
 
         def answer(part: npt.NDArray[np.uint8]) -> Exits:

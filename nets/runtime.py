@@ -24,7 +24,8 @@ class Runtime:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors are raised; warnings tell of harmless rewriting
-        # The rest are counts, or not asked for: a drawing seen from one side needs no handedness.
+        # The rest are counts, or not asked for: a drawing seen from one side needs no handedness. A name that is only a part of
+        # another one in the graph would be noticed when the graph is made, for it is loaded then.
         floats = {name: a for name, a in weights.items() if a.dtype == np.float32 and name.encode() in graph}
         options.add_external_initializers(list(floats), [ort.OrtValue.ortvalue_from_numpy(a) for a in floats.values()])
         try:

@@ -156,12 +156,13 @@ class _Layer:
             raise TypeError(f"a layer and its norm are expected, not {layer} and {norm}")
         self._layer, self._norm, self._step, self._came, self._goes = layer, norm, torch.tensor(step), came, goes
         with torch.no_grad():
-            largest = self._scaled().abs().flatten(1).amax(1)
+            scaled = self._scaled()
+            largest = scaled.abs().flatten(1).amax(1)
             # Where there are hardly any weights, a bias counted in their steps would be too large an integer.
-            self._steps = torch.maximum(largest / LARGEST_WEIGHT, self._bias().abs() / (step * LARGEST_BIAS))
-            factor = self._scaled() / layer.weight
-            rounded = _rounded_weights(self._scaled(), self._steps, 0) / factor
-            layer.weight.copy_(torch.where(layer.weight == 0, 0, rounded))
+            steps = torch.maximum(largest / LARGEST_WEIGHT, self._bias().abs() / (step * LARGEST_BIAS))
+            self._steps = steps.clamp_min(1e-12)
+            rounded = _rounded_weights(scaled, self._steps, 0) / (scaled / layer.weight)
+            layer.weight.copy_(torch.where(scaled == 0, layer.weight, rounded))
 
     def __call__(self, maps: Tensor) -> Tensor:
         """Of rounded maps (N, C, H, W)."""
