@@ -50,6 +50,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("untrained") / "efficientnet.x.safetensors"
+    weights = from_torch(build_net("efficientnet", 2, 48).state_dict())
+    save_checkpoint(path, Checkpoint(CheckpointConfig("efficientnet", CLASSES, SPEC), weights))
+    return path
+
+
 @needs_integers
 def test_a_query_in_8_bits_is_near_the_same_in_float32_and_a_stored_drawing_is_not_touched(
     default: Encoder, in_8_bits: Encoder, doodles: SketchSet
@@ -129,13 +138,9 @@ def test_a_channel_that_is_switched_off_keeps_its_weights() -> None:
     assert torch.equal(block.convs[0].weight[5], before)
 
 
-def test_a_net_is_made_ready_by_command(data: Path, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    trained = tmp_path / "efficientnet.x.safetensors"
-    weights = from_torch(build_net("efficientnet", 2, 48).state_dict())
-    save_checkpoint(trained, Checkpoint(CheckpointConfig("efficientnet", CLASSES, SPEC), weights))
+def test_a_net_is_made_ready_by_command_and_exported_again_it_stays_so(untrained: Path, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "efficientnet.rounded.safetensors"
-    assert main(["eight-bit", "--checkpoint", str(trained), "--out", str(out), "--data", str(data)]) == 0
+    assert main(["eight-bit", "--checkpoint", str(untrained), "--out", str(out), "--data", str(data)]) == 0
     made = load_checkpoint(out)
     assert made.graph and made.eight_bit and made.config.training["rounded"]["drawings"] == 40
     encoder = Encoder(out, eight_bit=True)
@@ -143,6 +148,17 @@ def test_a_net_is_made_ready_by_command(data: Path, tmp_path: Path) -> None:
     embeddings, logits = encoder.exits(rasters, mirrored=False)
     np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
     assert logits.shape == (18, 2)
+    assert main(["export", str(out)]) == 0
+    assert load_checkpoint(out).eight_bit == made.eight_bit
+
+
+def test_where_the_processor_cannot_it_is_made_nevertheless_and_says_so(
+    untrained: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "efficientnet.rounded.safetensors"
+    monkeypatch.setattr("nets.architectures.export.multiplies_integers", lambda: False)
+    assert main(["eight-bit", "--checkpoint", str(untrained), "--out", str(out), "--data", str(data)]) == 0
+    assert load_checkpoint(out).eight_bit and "not compared with torch's answers" in caplog.text
 
 
 def test_other_nets_have_no_such_form(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
