@@ -264,16 +264,14 @@ def test_without_classes_only_neighbours_count(some: SketchSet, default: Encoder
         assert found["map_loss"] is None and found["passed"] == (found["overlap@10"] >= indexer.queries.OVERLAP)
 
 
-def test_without_the_instructions_a_gallery_that_was_measured_elsewhere_is_asked_in_float32(
-    some: SketchSet, default: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_the_instructions_queries_are_embedded_in_float32(
+    doodles: SketchSet, default: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build(tmp_path, some, default, {})
-    snapshot = open_current(tmp_path)
-    snapshot.manifest = replace(snapshot.manifest, queries="int8")
     monkeypatch.setattr("nets.encoder.multiplies_integers", lambda: False)
-    assert not snapshot.encoder.eight_bit
-    rasters = np.stack([default.raster(some.strokes(row)) for row in range(3)])
-    np.testing.assert_array_equal(*(one.embed(rasters, mirrored=False) for one in (snapshot.encoder, default)))
+    elsewhere = Encoder(find_checkpoint(), eight_bit=True)
+    assert not (elsewhere.can_eight_bit or elsewhere.eight_bit)
+    rasters = np.stack([default.raster(doodles.strokes(row)) for row in range(3)])
+    np.testing.assert_array_equal(*(one.embed(rasters, mirrored=False) for one in (elsewhere, default)))
 
 
 @needs_integers
