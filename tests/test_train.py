@@ -84,7 +84,7 @@ def test_efficientnet_starts_from_imagenet_and_is_fitted_in_the_end(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "efficientnet.doodles.safetensors"
-    options = ("--net", "efficientnet", "--recipe", "tune", "--init", "imagenet", "--batch-size", "32")
+    options = ("--net", "efficientnet", "--recipe", "tune", "--init", "imagenet", "--frozen", "4", "--batch-size", "32")
     assert main(command(data, out, *options, "--epochs", "4")) == 0
     record = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert record["init"]["checkpoint"] == "efficientnet-lite0-57934424.pth"
@@ -160,7 +160,7 @@ main(sys.argv[1:])
 def test_killed_and_called_again_it_ends_with_the_same_weights(
     data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    options = ("--epochs", "2", "--batch-size", "32", "--epoch-per-class", "20", "--seed", "7")
+    options = ("--epochs", "2", "--batch-size", "16", "--epoch-per-class", "10", "--seed", "7")
     whole, killed = tmp_path / "a" / "net.safetensors", tmp_path / "b" / "net.safetensors"
     died = subprocess.run([sys.executable, "-c", KILLED, *command(data, killed, *options)], capture_output=True)
     assert died.returncode == -signal.SIGKILL and not killed.exists()

@@ -98,15 +98,15 @@ def add_eight_bit(path: Path, out: Path, sketches: Labelled) -> None:
         raise CheckpointError(
             f"{path}: {checkpoint.config.net} has no form in 8 bits; the EfficientNet-Lite nets of drawings have"
         )
-    rows = np.linspace(0, len(sketches) - 1, WATCHED).astype(int).tolist()
-    rasters = np.stack([shown(sketches.look(row), checkpoint.config.view) for row in rows])
+    rows = np.unique(np.linspace(0, len(sketches) - 1, WATCHED).astype(int))
+    rasters = np.stack([shown(sketches.look(row), checkpoint.config.view) for row in rows.tolist()])
     eight_bit = EightBit(net, torch.from_numpy(rasters).unsqueeze(1).float() / 255).eval()
-    of = {"checkpoint": checkpoint_name(path), "sha256": sha256_of(path), "drawings": len(np.unique(rows))}
+    of = {"checkpoint": checkpoint_name(path), "sha256": sha256_of(path), "drawings": len(rows)}
     config = replace(checkpoint.config, training={**checkpoint.config.training, "rounded": of})
     with TemporaryDirectory() as folder:  # in float16, as they will be stored
         save_checkpoint(Path(folder) / out.name, Checkpoint(config, from_torch(net.state_dict())))
         stored = load_checkpoint(Path(folder) / out.name)
-    examples = rasters[:: WATCHED // CHECKED]
+    examples = rasters[:: -(-len(rasters) // CHECKED)]
     graph = _graph(eight_bit, checkpoint.config.view, stored.weights)
     runtime = Runtime(graph, stored.weights)
     if multiplies_integers():
