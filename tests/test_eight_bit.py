@@ -39,6 +39,11 @@ needs_integers = pytest.mark.skipif(not multiplies_integers(), reason="this proc
 
 
 @pytest.fixture(scope="module")
+def default() -> Encoder:
+    return Encoder(find_checkpoint())
+
+
+@pytest.fixture(scope="module")
 def in_8_bits() -> Encoder:
     return Encoder(find_checkpoint(), eight_bit=True)
 
