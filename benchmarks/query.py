@@ -97,7 +97,7 @@ def main() -> None:
         "drawings": len(rows),
         "judged": args.judged,
         "checkpoint": snapshot.manifest.checkpoint,
-        "queries": snapshot.manifest.queries,
+        "eight_bit": snapshot.encoder.eight_bit,
         "torch": torch.__version__,
         "instructions": [name for name in INSTRUCTIONS if name in instructions()],
     }

@@ -14,7 +14,7 @@ from indexer.index import CHUNK, decoded
 from indexer.snapshot import Snapshot
 from nets.encoder import Encoder
 
-OVERLAP, MAP_LOSS = 0.99, 0.002  # of the 10 nearest so many stay, and so much mAP may be lost
+OVERLAP, MAP_LOSS = 0.99, 0.002  # this share of the 10 nearest has to stay; so much mAP may be lost
 NEAREST = 10
 FEWEST = 100  # drawings that anything can be measured on
 QUERIES = 1_000

@@ -120,6 +120,7 @@ def test_frozen_stages_keep_their_weights_and_statistics(
     assert any("running_var" in name for name in frozen)
     assert all(np.array_equal(before[name], after[name]) for name in frozen)
     assert not np.array_equal(before["stages.3.0.convs.0.weight"], after["stages.3.0.convs.0.weight"])
+    assert load_checkpoint(find_checkpoint()).eight_bit and not load_checkpoint(out).eight_bit  # it was of other weights
     assert [after[name] for name in ("posterior_share", "unsure_share", "posterior_scale", "soft_scale")] == [0.5, 0.25, 16, 8]
 
     capsys.readouterr()

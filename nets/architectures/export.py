@@ -46,7 +46,6 @@ TOLERANCE = 1e-4  # between torch and the runtime: of an embedding's numbers, an
 # of the two rounds up and the other down, they go on differently. Strangers are 1.4 apart.
 TOLERANCE_8 = 0.1
 
-
 log = logging.getLogger(__name__)
 
 
@@ -156,10 +155,10 @@ def _graph(net: Net, view: View, weights: Weights) -> bytes:
         )
     model = onnx.load_from_string(file.getvalue())
     for node in model.graph.node:
-        node.input[:] = [name.removeprefix("net.").removeprefix("net.") for name in node.input]
+        node.input[:] = [_stored_name(name) for name in node.input]
         node.ClearField("doc_string")
     for tensor in model.graph.initializer:
-        tensor.name = tensor.name.removeprefix("net.").removeprefix("net.")
+        tensor.name = _stored_name(tensor.name)
         if tensor.name not in weights:
             continue
         tensor.ClearField("raw_data")
@@ -167,6 +166,11 @@ def _graph(net: Net, view: View, weights: Weights) -> bytes:
         tensor.external_data.add(key="location", value="checkpoint")
     onnx.helper.set_model_props(model, {"mirrored": "yes" if net.mirrored else "no", "dimensions": str(net.dimensions)})
     return model.SerializeToString()
+
+
+def _stored_name(name: str) -> str:
+    """A weight's name in the checkpoint: without those of the one or two modules around its net."""
+    return name.removeprefix("net.").removeprefix("net.")
 
 
 def _examples(view: View) -> npt.NDArray[np.uint8]:
